@@ -1,0 +1,98 @@
+"""Builds the package's C kernels with the system's compiler, once, and loads them by ctypes.
+
+The shared object goes to a cache folder (TEMPREG_CACHE_DIR, else XDG_CACHE_HOME/tempreg, else
+~/.cache/tempreg) under a name that hashes the source, the flags, the compiler's version and
+the processor, is written to a temporary name and renamed, so that several processes may build
+at once and a kill leaves nothing half-written. OpenMP symbols are left for the loader to
+find in the runtime that torch has already loaded: one thread pool, torch's thread count.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+KERNELS = Path(__file__).parent / "kernels"
+# Without contraction or fast-math, a kernel's arithmetic is the equations', bit for bit.
+BASE_FLAGS = ("-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+OPTIONAL_FLAGS = (("-march=native", "-fopenmp"), ("-fopenmp",), ("-march=native",), ())
+
+
+class KernelUnavailable(RuntimeError):
+    """No compiled CPU kernel can run here; the message says why. Final."""
+
+
+def cache_dir() -> Path:
+    """Where compiled kernels are kept."""
+    if named := os.environ.get("TEMPREG_CACHE_DIR"):
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tempreg"
+
+
+@functools.cache
+def load(name: str) -> ctypes.CDLL:
+    """The kernels of `name`.c, built if this machine has not built them before.
+
+    Raises KernelUnavailable without a C compiler, or where none of its outputs can be loaded.
+    """
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    if compiler is None:
+        raise KernelUnavailable(
+            f"no C compiler was found (looked for {os.environ.get('CC', 'cc')!r}); install one "
+            "(on Debian: apt-get install gcc) or name it in the environment variable CC"
+        )
+    problems = []
+    for optional in OPTIONAL_FLAGS:
+        try:
+            return ctypes.CDLL(str(_built(name, compiler, (*BASE_FLAGS, *optional))))
+        except subprocess.CalledProcessError as error:
+            problems.append(error.stderr.strip().splitlines()[-1] if error.stderr else str(error))
+        except OSError as error:
+            problems.append(str(error))
+    raise KernelUnavailable(f"{compiler} could not build {name}.c: {problems[-1]}")
+
+
+def _built(name: str, compiler: str, flags: tuple[str, ...]) -> Path:
+    """The path of the shared object for these flags, compiled now if it is not there."""
+    sources = sorted(KERNELS.glob(f"{name}*"))
+    digest = hashlib.sha256(repr((flags, _compiler_version(compiler), _processor())).encode())
+    for source in sources:
+        digest.update(source.read_bytes())
+    target = cache_dir() / "kernels" / f"{name}-{digest.hexdigest()[:20]}.so"
+    if target.exists():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
+        compiled, linked = Path(scratch, "kernel.o"), Path(scratch, "kernel.so")
+        source = KERNELS / f"{name}.c"
+        _run(compiler, *flags, "-c", str(source), "-o", str(compiled))
+        # Linked without -fopenmp on purpose: see the module's docstring.
+        _run(compiler, "-shared", str(compiled), "-o", str(linked), "-lm")
+        ctypes.CDLL(str(linked))
+        linked.replace(target)
+    return target
+
+
+def _run(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@functools.cache
+def _compiler_version(compiler: str) -> str:
+    return _run(compiler, "--version")
+
+
+@functools.cache
+def _processor() -> str:
+    """What -march=native depends on: a cache folder may be shared by unlike machines."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    features = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    return f"{platform.machine()} {platform.processor()} {features}"

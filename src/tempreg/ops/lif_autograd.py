@@ -1,0 +1,101 @@
+"""One autograd function for every backend that has a forward and a closed-form backward.
+
+The backward pass is itself a function, so that functorch can map it over a batch and so
+that differentiating it again says what to do instead of failing somewhere inside.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tempreg.ops.spec import LIFSpec
+
+
+def _fold_batch(batch: int, dim: int | None, tensor: Tensor, at: int) -> Tensor:
+    """The mapped dimension (or an expanded new one) as a further neuron dimension at `at`."""
+    if dim is None:
+        return tensor.unsqueeze(at).expand(*tensor.shape[:at], batch, *tensor.shape[at:])
+    return tensor.movedim(dim, at)
+
+
+def _refuse_mapped_tau(dim: int | None) -> None:
+    if dim is not None:
+        raise ValueError(
+            "vmap over tau is supported by backend='reference' only; the other backends take one "
+            "tau a layer"
+        )
+
+
+class LIFFunction(torch.autograd.Function):
+    """(x, v0, tau, spec, backend) -> (spikes, last state); once differentiable. Final."""
+
+    @staticmethod
+    def forward(
+        x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec, backend: ModuleType
+    ) -> tuple[Tensor, Tensor]:
+        spikes, v = backend.forward(x, v0, tau, spec)
+        return spikes, v
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, v0, tau, ctx.spec, ctx.backend = inputs
+        ctx.save_for_backward(x, v0, tau)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:
+        x, v0, tau = ctx.saved_tensors
+        gx, gv0, gtau = LIFBackward.apply(*grad_outputs, x, v0, tau, ctx.spec, ctx.backend)
+        needed = ctx.needs_input_grad
+        return (
+            gx if needed[0] else None,
+            gv0 if needed[1] else None,
+            gtau.sum() if needed[2] else None,
+            None,
+            None,
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+        x, v0, tau, spec, backend = args
+        _refuse_mapped_tau(in_dims[2])
+        x = _fold_batch(info.batch_size, in_dims[0], x, 1)
+        v0 = _fold_batch(info.batch_size, in_dims[1], v0, 0)
+        return LIFFunction.apply(x, v0, tau, spec, backend), (1, 0)
+
+
+class LIFBackward(torch.autograd.Function):
+    """The gradient of `LIFFunction`; refuses to be differentiated. Final."""
+
+    @staticmethod
+    def forward(
+        gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec,
+        backend: ModuleType,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        gx, gv0, gtau = backend.backward(gs, gv, x, v0, tau, spec)
+        return gx, gv0, gtau
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        raise RuntimeError(
+            "this LIF backend can be differentiated once; for second derivatives choose "
+            "backend='reference'"
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+        gs, gv, x, v0, tau, spec, backend = args
+        _refuse_mapped_tau(in_dims[4])
+        places = (1, 0, 1, 0)
+        folded = [
+            _fold_batch(info.batch_size, dim, tensor, at)
+            for dim, tensor, at in zip(in_dims[:4], (gs, gv, x, v0), places, strict=True)
+        ]
+        return LIFBackward.apply(*folded, tau, spec, backend), (1, 0, 0)

@@ -1,0 +1,68 @@
+"""LIF in plain torch without an autograd graph: forward, and the backward pass in closed form.
+
+With phi[t] the surrogate derivative at h[t] - v_threshold, and gv[T-1] the gradient of the
+last state, backpropagation through time (t from T-1 down to 0) is
+
+    gh[t]   = gs[t] phi[t] + gv[t] dv[t]/dh[t]
+    gx[t]   = gh[t]
+    gv[t-1] = gh[t] / tau
+    gtau   += -gh[t] v[t-1] / tau^2                (one value a neuron; the caller sums)
+
+    dv/dh = (1 - s) + (v_reset - h) phi            (hard reset)
+          = 1 - v_threshold phi                    (soft reset)
+
+where the phi terms of dv/dh drop out with `detach_reset`. h is computed again from x in the
+backward pass, so that x is all that is kept between the two.
+
+Shapes: x, gs [T, *N]; v0, gv [*N]; tau []; returns s [T, *N], v [*N]; gx, gv0, gtau [*N].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tempreg.ops.lif_reference import charge, reset
+from tempreg.ops.spec import LIFSpec
+from tempreg.surrogate import DERIVATIVES, heaviside
+
+
+def forward(x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec) -> tuple[Tensor, Tensor]:
+    """Spikes and last state."""
+    v, spikes = v0, torch.empty_like(x, memory_format=torch.contiguous_format)
+    for x_t, s_out in zip(x.unbind(0), spikes.unbind(0), strict=True):
+        h = charge(v, x_t, tau)
+        s = heaviside(h, spec.v_threshold)
+        s_out.copy_(s)
+        v = reset(h, s, spec)
+    return spikes, v.clone() if v is v0 else v
+
+
+def backward(
+    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of x, v0 and (by neuron) tau."""
+    derivative = DERIVATIVES[spec.surrogate]
+    membranes, v = [], v0
+    for x_t in x.unbind(0):
+        h = charge(v, x_t, tau)
+        membranes.append((v, h))
+        v = reset(h, heaviside(h, spec.v_threshold), spec)
+    gx = torch.empty_like(gs, memory_format=torch.contiguous_format)
+    gtau = torch.zeros_like(v0)
+    for gs_t, gx_t in zip(reversed(gs.unbind(0)), reversed(gx.unbind(0)), strict=True):
+        v_before, h = membranes.pop()
+        phi = derivative(h - spec.v_threshold, spec.surrogate_param)
+        gh = gs_t * phi + gv * _reset_derivative(h, phi, spec)
+        gx_t.copy_(gh)
+        gv = gh / tau
+        gtau -= gv * (v_before / tau)
+    return gx, gv, gtau
+
+
+def _reset_derivative(h: Tensor, phi: Tensor, spec: LIFSpec) -> Tensor | float:
+    """dv[t]/dh[t]."""
+    if spec.v_reset is None:
+        return 1.0 if spec.detach_reset else 1.0 - spec.v_threshold * phi
+    kept = 1.0 - heaviside(h, spec.v_threshold)
+    return kept if spec.detach_reset else kept + (spec.v_reset - h) * phi
