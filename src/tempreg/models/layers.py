@@ -1,0 +1,97 @@
+"""Building blocks of spiking networks. Shapes: [T, B, C, H, W], time first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tempreg.neurons import Neuron
+
+NeuronFactory = Callable[[], Neuron]
+NormFactory = Callable[..., nn.BatchNorm2d]
+
+
+def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Apply a module of [N, ...] to [T, B, ...], with all timesteps as one batch."""
+    return module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class TdBatchNorm2d(nn.BatchNorm2d):
+    """Threshold-dependent batch norm: alpha * v_threshold * BN(x). Final.
+
+    Statistics run over time and batch; alpha is 1, and 1/sqrt(2) where two branches are
+    added (Zheng et al. 2021, arXiv 2011.05280).
+    """
+
+    def __init__(self, channels: int, *, v_threshold: float, alpha: float) -> None:
+        super().__init__(channels)
+        self.gain = alpha * v_threshold
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> the same shape."""
+        return super().forward(x) * self.gain
+
+
+def norm_factory(kind: str, v_threshold: float) -> NormFactory:
+    """Makes the norm of a convolution: `norm(channels, joins=False)`; joins: feeds a sum."""
+    if kind == "bn":
+        return lambda channels, joins=False: nn.BatchNorm2d(channels)
+    if kind == "tdbn":
+        return lambda channels, joins=False: TdBatchNorm2d(
+            channels, v_threshold=v_threshold, alpha=1 / math.sqrt(2) if joins else 1.0
+        )
+    raise ValueError(f"unknown norm {kind!r}: choose one of bn, tdbn")
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias, then batch norm over time and batch. Final.
+
+    Input [T, B, C_in, H, W], output [T, B, C_out, H', W']. Padding keeps H and W at stride 1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        norm: NormFactory,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        joins: bool = False,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels, channels, kernel, stride=stride, padding=kernel // 2, bias=False
+        )
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+        self.norm = norm(channels, joins)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Input current of the neurons that follow."""
+        return over_time(lambda frames: self.norm(self.conv(frames)), x)
+
+
+class ConvNormNeuron(nn.Module):
+    """`ConvNorm`, then spiking neurons. Final."""
+
+    def __init__(self, unit: ConvNorm, neuron: Neuron) -> None:
+        super().__init__()
+        self.unit = unit
+        self.neuron = neuron
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Spikes."""
+        return self.neuron(self.unit(x))
+
+
+def average_pool(x: Tensor, size: int = 2) -> Tensor:
+    """Average pooling of [T, B, C, H, W]; the result is no longer binary."""
+    return over_time(lambda frames: F.avg_pool2d(frames, size), x)
+
+
+def global_average(x: Tensor) -> Tensor:
+    """[T, B, C, H, W] -> [T, B, C]."""
+    return x.mean(dim=(-2, -1))

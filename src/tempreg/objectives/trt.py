@@ -1,0 +1,74 @@
+"""Temporal regularization training (arXiv 2506.19256)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from tempreg.objectives.base import Objective, cross_entropy_per_step, one_hot
+from tempreg.objectives.select import Select, selected_parameters
+from tempreg.ops.penalty import penalty, penalty_terms
+from tempreg.unwrap import unwrap
+
+
+class TRTLoss(Objective):
+    """mean_t [(1 - eta) CE(o[t], y) + eta MSE(o[t], onehot(y))] + R(w). Final.
+
+    R is the time-decaying penalty of `tempreg.functional.trt_penalty`, with T the number of
+    steps in the outputs. The terms are `cross_entropy`, `mse` and `penalty`, each with its
+    factor. The loss holds a reference to the model and looks its parameters up at each call,
+    so freezing some later takes effect.
+
+    Args:
+        model: the network whose weights are penalised, bare or wrapped (DDP, torch.compile,
+            Fabric); its parameters are not registered here.
+        lam: strength of the penalty, >= 0; 0 leaves it out.
+        decay: the penalty's delta, >= 0.
+        eps: the penalty's epsilon, >= 0.
+        eta: share of the MSE, in [0, 1].
+        select: "paper", "weights" or a callable; see `selected_parameters`.
+        time_dim: see `Objective`.
+
+    Raises:
+        ValueError: a number out of range, an unknown policy, or one that selects nothing.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        lam: float = 1e-5,
+        decay: float = 0.5,
+        eps: float = 1e-5,
+        eta: float = 0.05,
+        select: Select = "paper",
+        time_dim: int = 0,
+    ) -> None:
+        super().__init__(time_dim=time_dim)
+        penalty_terms(1, lam, decay, eps)
+        if not 0 <= eta <= 1:
+            raise ValueError(f"TRT's eta must be in [0, 1], got {eta!r}")
+        self.lam, self.decay, self.eps, self.eta, self.select = lam, decay, eps, eta, select
+        self._model = (unwrap(model),)  # in a tuple, so that it's no submodule of the loss
+        if lam > 0:
+            self.penalised_parameters()
+
+    def penalised_parameters(self) -> dict[str, nn.Parameter]:
+        """The parameters that R covers at present, by name."""
+        chosen = selected_parameters(self._model[0], self.select)
+        if not chosen:
+            raise ValueError(
+                f"select={self.select!r} selects no trainable parameter of "
+                f"{type(self._model[0]).__name__}: choose another policy, or lam=0 for no penalty"
+            )
+        return chosen
+
+    def compute(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Cross-entropy, MSE and penalty, weighted; terms with the factor 0 are left out."""
+        terms = {"cross_entropy": (1 - self.eta) * cross_entropy_per_step(outputs, targets)}
+        if self.eta > 0:
+            error = outputs - one_hot(outputs, targets)
+            terms["mse"] = self.eta * error.square().mean()
+        if self.lam > 0:
+            schedule = penalty_terms(len(outputs), self.lam, self.decay, self.eps)
+            terms["penalty"] = penalty(list(self.penalised_parameters().values()), schedule)
+        return terms
