@@ -1,0 +1,86 @@
+"""What training needs of a data set: three splits that give batches, and how they look.
+
+Shapes: a batch of images is [B, C, H, W]; of event frames [T, B, C, H, W], time first; both
+float32. Targets are class indices [B], int64.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SPLITS = ("train", "validation", "test")
+
+
+class Split(ABC):
+    """One part of a data set. Subclass it to read from somewhere else than memory."""
+
+    targets: Tensor
+    """Class indices of all samples, int64 [N]."""
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @abstractmethod
+    def inputs(self, indices: Tensor) -> Tensor:
+        """The inputs of these samples (int64 [B]): float32 [B, C, H, W] or [T, B, C, H, W]."""
+
+    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of these samples."""
+        return self.inputs(indices), self.targets[indices]
+
+
+class ArraySplit(Split):
+    """A split in memory: x * scale + offset of a compact tensor. Final.
+
+    Args:
+        values: [N, C, H, W] or [N, T, C, H, W], any real dtype.
+        targets: [N], integer.
+        scale, offset: applied after the conversion to float32.
+    """
+
+    def __init__(
+        self, values: Tensor, targets: Tensor, *, scale: float = 1.0, offset: float = 0.0
+    ) -> None:
+        if len(values) != len(targets):
+            raise ValueError(f"{len(values)} samples but {len(targets)} targets")
+        self.values, self.targets = values, targets.long()
+        self.scale, self.offset = scale, offset
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """See `Split`."""
+        x = self.values[indices].to(torch.float32)
+        if x.ndim == 5:
+            x = x.movedim(1, 0).contiguous()
+        return x if (self.scale, self.offset) == (1.0, 0.0) else x * self.scale + self.offset
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Three splits and what a network must know of them. Final.
+
+    Attributes:
+        name: as in the configuration.
+        train, validation, test: the splits; validation is never part of the others.
+        classes: one name each, in the order of the class indices.
+        in_channels: C of the inputs (2 for events: OFF, ON).
+        input_size: (H, W).
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: tuple[str, ...]
+    in_channels: int
+    input_size: tuple[int, int]
+
+    def split(self, name: str) -> Split:
+        """A split by its name."""
+        if name not in SPLITS:
+            raise ValueError(f"unknown split {name!r}: choose one of {', '.join(SPLITS)}")
+        split: Split = getattr(self, name)
+        return split
