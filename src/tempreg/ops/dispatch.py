@@ -17,6 +17,7 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from tempreg.errors import RequestError
 from tempreg.ops import cbuild, lif_eager
 from tempreg.ops.lif_autograd import LIFFunction
 from tempreg.ops.lif_reference import lif_reference
@@ -25,7 +26,7 @@ from tempreg.ops.spec import LIFSpec
 BACKENDS = ("auto", "reference", "eager", "compiled")
 
 
-class BackendUnavailable(RuntimeError):
+class BackendUnavailable(RequestError, RuntimeError):
     """The backend that was asked for cannot run here; the message says why. Final."""
 
 

@@ -1,0 +1,167 @@
+"""The settings of a run: what they are, what they may be, and what each means.
+
+Every field's metadata holds its help text. Checks that need only the numbers are made here,
+as soon as a configuration exists; no torch is imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+def _setting(default: Any, help_text: str) -> Any:
+    return field(default=default, metadata={"help": help_text})
+
+
+def _require(ok: bool, sentence: str) -> None:
+    if not ok:
+        raise ValueError(sentence)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which data, and how events become frames."""
+
+    name: str = _setting("nmnist", "data set; see `tempreg presets` for examples")
+    frames: Literal["time", "count"] = _setting(
+        "time", "event frames of equal time or of equally many events"
+    )
+    size: int | None = _setting(None, "resize to this height and width (null: as recorded)")
+
+    def __post_init__(self) -> None:
+        _require(self.size is None or self.size >= 1, f"data.size must be >= 1, got {self.size}")
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of training batches."""
+
+    shift: int = _setting(0, "move by up to this many pixels; zeros enter")
+    flip: bool = _setting(False, "mirror left to right with probability 1/2")
+    cutout: int = _setting(0, "edge of a random square that is set to 0")
+
+    def __post_init__(self) -> None:
+        _require(self.shift >= 0, f"augment.shift must be >= 0, got {self.shift}")
+        _require(self.cutout >= 0, f"augment.cutout must be >= 0, got {self.cutout}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network and its neurons."""
+
+    name: str = _setting("csnn", "csnn, vggsnn, resnet19, sew_resnet18 or sew_resnet34")
+    tau: float = _setting(2.0, "the membrane potential is divided by this at each step, >= 1")
+    v_threshold: float = _setting(1.0, "membrane potential above which a neuron spikes")
+    v_reset: float | None = _setting(0.0, "potential after a spike (null: soft reset)")
+    surrogate: Literal["triangle", "sigmoid", "atan", "rectangle"] = _setting(
+        "triangle", "surrogate gradient"
+    )
+    surrogate_param: float = _setting(1.0, "its width or steepness, > 0")
+    neuron: Literal["lif", "plif", "if"] = _setting("lif", "neuron; plif learns tau")
+    norm: Literal["bn", "tdbn"] = _setting("bn", "batch norm, or the threshold-dependent one")
+    detach_reset: bool = _setting(False, "no gradient through the reset")
+    channels: tuple[int, ...] | None = _setting(None, "csnn only: channels of each layer")
+    dropout: float = _setting(0.0, "csnn and vggsnn: before the head, in [0, 1)")
+
+    def __post_init__(self) -> None:
+        _require(self.tau >= 1, f"model.tau must be >= 1, got {self.tau}")
+        _require(
+            self.surrogate_param > 0,
+            f"model.surrogate_param must be > 0, got {self.surrogate_param}",
+        )
+        _require(0 <= self.dropout < 1, f"model.dropout must be in [0, 1), got {self.dropout}")
+        _require(
+            self.channels is None or (len(self.channels) > 0 and min(self.channels) >= 1),
+            f"model.channels must be one or more counts >= 1, got {self.channels}",
+        )
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """The loss. TRT and TET have strengths of their own, for they mean different things."""
+
+    name: Literal["rate", "tet", "trt"] = _setting("trt", "rate, tet or trt")
+    lam: float = _setting(1e-5, "TRT: strength of the penalty, >= 0")
+    decay: float = _setting(0.5, "TRT: the penalty's delta, >= 0")
+    eps: float = _setting(1e-5, "TRT: the penalty's epsilon, >= 0")
+    eta: float = _setting(0.05, "TRT: share of the MSE to the one-hot target, in [0, 1]")
+    select: Literal["paper", "weights"] = _setting(
+        "paper", "TRT: penalise all but biases, or only parameters of 2 and more dimensions"
+    )
+    tet_lam: float = _setting(0.05, "TET: share of the MSE, in [0, 1]")
+    tet_means: float = _setting(1.0, "TET: the value logits are pulled to")
+
+    def __post_init__(self) -> None:
+        for name in ("lam", "decay", "eps"):
+            value = getattr(self, name)
+            _require(value >= 0, f"objective.{name} must be >= 0, got {value}")
+        for name in ("eta", "tet_lam"):
+            value = getattr(self, name)
+            _require(0 <= value <= 1, f"objective.{name} must be in [0, 1], got {value}")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Gradient steps."""
+
+    name: Literal["adam", "adamw", "sgd"] = _setting("adamw", "adam, adamw or sgd")
+    lr: float = _setting(1e-3, "highest learning rate; it decays to 0 along a cosine")
+    weight_decay: float = _setting(0.0, "the optimizer's own, >= 0 (L2 for adam and sgd)")
+    momentum: float = _setting(0.9, "sgd only, in [0, 1)")
+    warmup_epochs: float = _setting(0.0, "epochs of linear warm-up, may be a fraction")
+    clip_norm: float | None = _setting(None, "clip the gradient's norm to this (null: don't)")
+
+    def __post_init__(self) -> None:
+        _require(self.lr > 0, f"optimizer.lr must be > 0, got {self.lr}")
+        _require(
+            self.weight_decay >= 0, f"optimizer.weight_decay must be >= 0, got {self.weight_decay}"
+        )
+        _require(
+            0 <= self.momentum < 1, f"optimizer.momentum must be in [0, 1), got {self.momentum}"
+        )
+        _require(
+            self.warmup_epochs >= 0,
+            f"optimizer.warmup_epochs must be >= 0, got {self.warmup_epochs}",
+        )
+        _require(
+            self.clip_norm is None or self.clip_norm > 0,
+            f"optimizer.clip_norm must be > 0 or null, got {self.clip_norm}",
+        )
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run, whole: the same configuration repeats it."""
+
+    seed: int = _setting(0, "of weights, order, augmentation and dropout, >= 0")
+    epochs: int = _setting(10, "passes over the training data, >= 1")
+    batch_size: int = _setting(32, "samples a step, over all devices, >= 1")
+    num_steps: int = _setting(6, "timesteps T, >= 1")
+    backend: Literal["auto", "reference", "eager", "compiled"] = _setting(
+        "auto", "how LIF neurons are run"
+    )
+    device: Literal["auto", "cpu", "cuda"] = _setting("auto", "auto: cuda where there is one")
+    devices: int = _setting(1, "processes or GPUs, >= 1")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = _setting(
+        "32-true", "of the arithmetic; losses are always computed in float32 or better"
+    )
+    keep: Literal["last", "best"] = _setting(
+        "last", "weights to keep and test: of the last epoch, or the best on validation"
+    )
+    data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
+        for name in ("epochs", "batch_size", "num_steps", "devices"):
+            value = getattr(self, name)
+            _require(value >= 1, f"{name} must be >= 1, got {value}")
+        _require(
+            self.optimizer.warmup_epochs <= self.epochs,
+            f"optimizer.warmup_epochs ({self.optimizer.warmup_epochs}) is more than epochs "
+            f"({self.epochs})",
+        )

@@ -1,0 +1,121 @@
+"""Everything a run needs to go on as if it had never stopped, in one file."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from tempreg.errors import RequestError
+from tempreg.files import replacing
+
+VERSION = 1
+
+
+class CheckpointError(RequestError):
+    """A checkpoint or weights file that can't be used; the message says why. Final."""
+
+
+@dataclass
+class Position:
+    """Where a run is, and what it has measured of the epoch it is in. Final.
+
+    Attributes:
+        epoch, batch: the next batch to train on, both from 0.
+        totals: sums over the batches of this epoch so far; see `evaluate.Totals`.
+        best_epoch, best_accuracy: on validation; -1 before the first epoch ends.
+        seconds: training time so far, over all sessions.
+        threads: CPU threads of torch that computed it.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    totals: dict[str, Any] = field(default_factory=dict)
+    best_epoch: int = -1
+    best_accuracy: float = -1.0
+    seconds: float = 0.0
+    threads: int = 0
+
+
+def save_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, position: Position
+) -> None:
+    """Replace the checkpoint at `path`."""
+    content = {
+        "version": VERSION,
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "position": asdict(position),
+    }
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> Position:
+    """Put a run back where it was; CheckpointError where the file is damaged or of another run."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        version = content["version"]
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no checkpoint {path}") from None
+    except (RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError,
+            pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip
+        raise CheckpointError(
+            f"the checkpoint {path} is damaged ({_first_line(error)}): restore it from a copy, or "
+            "start again in another folder"
+        ) from None
+    if version != VERSION:
+        raise CheckpointError(f"the checkpoint {path} has version {version}, expected {VERSION}")
+    try:
+        model.load_state_dict(content["model"])
+        optimizer.load_state_dict(content["optimizer"])
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"the checkpoint {path} belongs to another network: {_first_line(error)}"
+        ) from None
+    return Position(**content["position"])
+
+
+def save_weights(path: Path, model: nn.Module) -> None:
+    """Replace the safetensors file at `path` by the weights and buffers of `model`."""
+    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary)
+
+
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Load what `save_weights` wrote; CheckpointError where it doesn't fit or is damaged."""
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no weights file {path}") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"the weights file {path} is damaged ({_first_line(error)}): train again or restore it"
+        ) from None
+    expected = model.state_dict()
+    for name in expected.keys() ^ tensors.keys():
+        side = "lacks" if name in expected else "has an unknown"
+        raise CheckpointError(
+            f"the weights file {path} belongs to another network: it {side} tensor {name}"
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise CheckpointError(
+                f"the weights file {path} belongs to another network: {name} has shape "
+                f"{[*tensor.shape]}, expected {[*expected[name].shape]}"
+            )
+    model.load_state_dict(tensors)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]

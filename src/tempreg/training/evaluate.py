@@ -1,0 +1,119 @@
+"""How good a network is: loss and accuracy at every timestep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from tempreg.data.base import Split
+from tempreg.objectives.base import Objective
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network scores on a split. Final.
+
+    Attributes:
+        loss: the objective, averaged over samples.
+        terms: its terms by name, likewise.
+        accuracy_per_step: [T]; at step t of the class with the highest sum_{s <= t} o[s]: what
+            someone gets who stops listening after t.
+    """
+
+    loss: float
+    terms: dict[str, float]
+    accuracy_per_step: list[float]
+
+    @property
+    def accuracy(self) -> float:
+        """With all timesteps."""
+        return self.accuracy_per_step[-1]
+
+
+def correct_per_step(outputs: Tensor, targets: Tensor) -> Tensor:
+    """How many of the batch are right at each step: outputs [T, B, C], targets [B] -> [T]."""
+    predicted = outputs.float().cumsum(dim=0).argmax(dim=-1)
+    return (predicted == targets).sum(dim=1)
+
+
+class Totals:
+    """Sums over batches that become averages; plain numbers, so they can be saved. Final."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.terms: dict[str, float] = {}
+        self.correct: list[int] = []
+
+    def add(self, outputs: Tensor, targets: Tensor, loss: Tensor, objective: Objective) -> None:
+        """Count one batch."""
+        size = len(targets)
+        self.samples += size
+        for name, value in {"loss": loss, **objective.terms}.items():
+            self.terms[name] = self.terms.get(name, 0.0) + float(value) * size
+        correct = correct_per_step(outputs.detach(), targets).tolist()
+        self.correct = [a + b for a, b in zip(self.correct or [0] * len(correct), correct)]
+
+    def state(self) -> dict[str, object]:
+        """For a checkpoint."""
+        return {"samples": self.samples, "terms": self.terms, "correct": self.correct}
+
+    @classmethod
+    def from_state(cls, state: dict[str, object]) -> Totals:
+        """As `state` gave it."""
+        totals = cls()
+        totals.__dict__.update(state)
+        return totals
+
+    def reduced(self, all_reduce: Callable[[Tensor], Tensor]) -> Totals:
+        """The sums over all processes."""
+        names = list(self.terms)
+        packed = torch.tensor(
+            [self.samples, *self.terms.values(), *self.correct], dtype=torch.float64
+        )
+        samples, *values = all_reduce(packed).tolist()
+        total = Totals()
+        total.samples = round(samples)
+        total.terms = dict(zip(names, values[: len(names)], strict=True))
+        total.correct = [round(value) for value in values[len(names) :]]
+        return total
+
+    def evaluation(self) -> Evaluation:
+        """The averages."""
+        terms = {name: value / self.samples for name, value in self.terms.items()}
+        loss = terms.pop("loss")
+        return Evaluation(loss, terms, [count / self.samples for count in self.correct])
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module,
+    objective: Objective,
+    split: Split,
+    *,
+    batch_size: int,
+    device: torch.device | str = "cpu",
+    rank: int = 0,
+    world: int = 1,
+) -> Totals:
+    """Sums over this process's share of a split, in eval mode; the mode is restored.
+
+    Args:
+        model: [T, B, C, H, W] or [B, C, H, W] -> logits [T, B, C].
+        objective: for the loss and its terms.
+        split: what to evaluate; in its own order, without augmentation.
+        batch_size: samples at once.
+        device: where the model is.
+        rank, world: every world-th sample is this process's, from the rank-th on.
+    """
+    was_training = model.training
+    model.eval()
+    totals = Totals()
+    for indices in torch.arange(rank, len(split), world).split(batch_size):
+        x, y = (tensor.to(device) for tensor in split.batch(indices))
+        outputs = model(x)
+        totals.add(outputs, y, objective(outputs, y), objective)
+    model.train(was_training)
+    return totals

@@ -1,0 +1,41 @@
+"""Finds where a network's numbers first stopped being finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tempreg.errors import RunStopped
+
+
+class NonFiniteLoss(RunStopped):
+    """The loss became NaN or infinite; the message says when, and where it came from. Final."""
+
+
+def first_nonfinite(model: nn.Module, x: Tensor) -> str:
+    """In words: the first of input, parameters and layer outputs that holds NaN or infinity."""
+    if not torch.isfinite(x).all():
+        return "the input batch"
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            return f"the parameter {name}, since the step before"
+    found: list[str] = []
+
+    def watch(name: str) -> Any:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if not found and isinstance(output, Tensor) and not torch.isfinite(output).all():
+                found.append(f"the output of {name} ({type(module).__name__})")
+
+        return hook
+
+    leaves = [(name, m) for name, m in model.named_modules() if not any(m.children())]
+    handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
+    try:
+        with torch.no_grad():
+            model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found[0] if found else "the objective itself, for every layer's output is finite"

@@ -1,0 +1,264 @@
+"""The training loop: epochs of batches, validation, checkpoints, and a summary at the end.
+
+It takes finished objects and knows no configuration. Everything random comes from
+`streams`, everything about the folder from `run_directory`. A run that was killed anywhere
+and goes on ends, with the same number of CPU threads, with the same weights, bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from tempreg.data.augment import Augmentation
+from tempreg.data.base import DataSet
+from tempreg.objectives.base import Objective
+from tempreg.training.checkpoint import (
+    Position,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
+from tempreg.training.environment import peak_memory_mb
+from tempreg.training.evaluate import Evaluation, Totals, evaluate
+from tempreg.training.finite import NonFiniteLoss, first_nonfinite
+from tempreg.training.interrupt import Interrupted, StopRequest, stop_on_signal
+from tempreg.training.progress import Reporter
+from tempreg.training.run_directory import RunDirectory
+from tempreg.training.schedule import WarmupCosine
+from tempreg.training.streams import stream, stream_seed
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass
+class Trainer:
+    """Trains one network on one data set, once. Final.
+
+    Attributes:
+        fabric: launched; decides on device, processes and precision.
+        network: with fresh weights.
+        objective: holds or ignores `network`, as it likes.
+        optimizer: over the parameters of `network`.
+        schedule: the learning rate of each step; `steps_per_epoch` of them in an epoch.
+        data: its training split is shuffled and augmented, the others are only evaluated.
+        run: the folder, already created and locked.
+        reporter: told of every step on the first process.
+        epochs, batch_size: >= 1; a batch is shared by all processes.
+        seed: of order, augmentation and dropout.
+        augmentation: of training batches.
+        clip_norm: largest norm of the gradient, or None.
+        keep: "last" or "best", the weights that are kept and tested.
+    """
+
+    fabric: Fabric
+    network: nn.Module
+    objective: Objective
+    optimizer: torch.optim.Optimizer
+    schedule: WarmupCosine
+    data: DataSet
+    run: RunDirectory
+    reporter: Reporter
+    epochs: int
+    batch_size: int
+    seed: int
+    augmentation: Augmentation
+    clip_norm: float | None
+    keep: str
+
+    def fit(self) -> dict[str, Any]:
+        """Train to the end, from the checkpoint where there is one; returns the summary.
+
+        Raises:
+            Interrupted: a stop was asked for (Ctrl-C, SIGTERM); the state is saved.
+            NonFiniteLoss: with the step, and the first layer that wasn't finite.
+            CheckpointError: the checkpoint is damaged or of another network.
+        """
+        self.model, self.optimizer = self.fabric.setup(self.network, self.optimizer)
+        position = self._start()
+        with stop_on_signal() as request, self.reporter:
+            size = len(self.data.train)
+            done = position.epoch * size + position.batch * self.batch_size
+            if self.fabric.is_global_zero:
+                self.reporter.begin(self.epochs, self.epochs * size, done)
+            while position.epoch < self.epochs:
+                self._epoch(position, request)
+        return self._summary(position)
+
+    def _start(self) -> Position:
+        if not self.run.checkpoint.exists():
+            position = Position(threads=torch.get_num_threads())
+        else:
+            position = load_checkpoint(self.run.checkpoint, self.network, self.optimizer)
+            if position.threads != torch.get_num_threads():
+                warnings.warn(
+                    f"this run was computed with {position.threads} CPU threads and goes on with "
+                    f"{torch.get_num_threads()}: its weights will differ in the last bits",
+                    stacklevel=3,
+                )
+        if self.fabric.is_global_zero:
+            self.run.drop_metrics_from(position.epoch + 1)
+        return position
+
+    def _epoch(self, position: Position, request: StopRequest) -> None:
+        """Train from `position` to the end of its epoch, validate, save."""
+        start, seconds_before = time.monotonic(), position.seconds
+        order = torch.randperm(
+            len(self.data.train), generator=stream(self.seed, "order", position.epoch)
+        )
+        totals = Totals.from_state(position.totals)
+        self.model.train()
+        for index, indices in enumerate(order.split(self.batch_size)):
+            if index < position.batch:
+                continue
+            self._step(position, index, indices, totals)
+            if self._stop_asked(request):
+                position.batch, position.totals = index + 1, totals.state()
+                position.seconds = seconds_before + time.monotonic() - start
+                self._save(position)
+                raise Interrupted(
+                    f"stopped after batch {index + 1} of epoch {position.epoch + 1}, as asked; "
+                    f"continue with: tempreg train --resume --out {self.run.path}"
+                )
+        train = totals.reduced(self._sum).evaluation()
+        validation = self._evaluate("validation")
+        position.seconds = seconds_before + time.monotonic() - start
+        self._end_epoch(position, train, validation)
+
+    def _step(self, position: Position, index: int, indices: Tensor, totals: Totals) -> None:
+        """One gradient step on a batch."""
+        place = (position.epoch, index, self.fabric.global_rank)
+        torch.manual_seed(stream_seed(self.seed, "dropout", *place))
+        x, y = self.data.train.batch(self._share(indices))
+        x, y = x.to(self.fabric.device), y.to(self.fabric.device)
+        x = self.augmentation(x, stream(self.seed, "augment", *place))
+        step = position.epoch * self._steps_per_epoch + index
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule(step)
+        outputs = self.model(x)
+        loss = self.objective(outputs, y)
+        if not torch.isfinite(loss):
+            self._stop_nonfinite(x, position.epoch, index)
+        self.optimizer.zero_grad()
+        self.fabric.backward(loss)
+        if self.clip_norm is not None:
+            # A norm that isn't finite is left to mixed precision's scaler, or to the next loss.
+            self.fabric.clip_gradients(
+                self.model, self.optimizer, max_norm=self.clip_norm, error_if_nonfinite=False
+            )
+        self.optimizer.step()
+        totals.add(outputs, y, loss.detach(), self.objective)
+        if self.fabric.is_global_zero:
+            self.reporter.step(len(indices), totals.evaluation())
+
+    def _end_epoch(self, position: Position, train: Evaluation, validation: Evaluation) -> None:
+        number = position.epoch + 1
+        best = validation.accuracy > position.best_accuracy
+        if best:
+            position.best_epoch, position.best_accuracy = number, validation.accuracy
+        position.epoch, position.batch, position.totals = number, 0, {}
+        if not self.fabric.is_global_zero:
+            return
+        for split, result in (("train", train), ("validation", validation)):
+            self.run.append_metrics(
+                epoch=number,
+                split=split,
+                loss=result.loss,
+                **result.terms,
+                accuracy=result.accuracy,
+                accuracy_per_step=result.accuracy_per_step,
+                lr=self.optimizer.param_groups[0]["lr"],
+                seconds=round(position.seconds, 3),
+            )
+        if best:
+            save_weights(self.run.best, self.network)
+        self._save(position)
+        self.reporter.epoch(number, train, validation, best)
+
+    def _summary(self, position: Position) -> dict[str, Any]:
+        """Evaluate the kept weights on every split, the test split for the first time."""
+        if self.keep == "best":
+            self.fabric.barrier()
+            load_weights(self.run.best, self.network)
+        results = {name: self._evaluate(name) for name in ("train", "validation", "test")}
+        summary = {
+            "test_accuracy": results["test"].accuracy,
+            "val_accuracy": results["validation"].accuracy,
+            "train_accuracy": results["train"].accuracy,
+            "generalization_gap": results["train"].accuracy - results["test"].accuracy,
+            "accuracy_per_step": results["test"].accuracy_per_step,
+            "mean_accuracy_over_steps": _mean(results["test"].accuracy_per_step),
+            "test_loss": results["test"].loss,
+            "epochs": self.epochs,
+            "kept_epoch": position.best_epoch if self.keep == "best" else self.epochs,
+            "best_val_epoch": position.best_epoch,
+            "best_val_accuracy": position.best_accuracy,
+            "seconds": round(position.seconds, 3),
+            "peak_memory_mb": peak_memory_mb(self.fabric.device),
+        }
+        if self.fabric.is_global_zero:
+            save_weights(self.run.weights, self.network)
+            self.run.write_summary(summary)
+        return summary
+
+    @property
+    def _steps_per_epoch(self) -> int:
+        return -(-len(self.data.train) // self.batch_size)
+
+    def _share(self, indices: Tensor) -> Tensor:
+        """This process's part of a batch; the first samples again where it doesn't divide."""
+        world = self.fabric.world_size
+        missing = -len(indices) % world
+        return torch.cat([indices, indices[:missing]])[self.fabric.global_rank :: world]
+
+    def _evaluate(self, split: str) -> Evaluation:
+        totals = evaluate(
+            self.model,
+            self.objective,
+            self.data.split(split),
+            batch_size=self.batch_size,
+            device=self.fabric.device,
+            rank=self.fabric.global_rank,
+            world=self.fabric.world_size,
+        )
+        result = totals.reduced(self._sum).evaluation()
+        if not math.isfinite(result.loss):
+            raise NonFiniteLoss(
+                f"the loss on the {split} split is {result.loss}: the last steps diverged; a lower "
+                "optimizer.lr or an optimizer.clip_norm may help"
+            )
+        return result
+
+    def _sum(self, values: Tensor) -> Tensor:
+        if self.fabric.world_size == 1:
+            return values
+        return torch.as_tensor(self.fabric.all_reduce(values, reduce_op="sum"))
+
+    def _stop_asked(self, request: StopRequest) -> bool:
+        """Whether any process was asked to stop."""
+        return bool(self._sum(torch.tensor(float(request.asked))) > 0)
+
+    def _save(self, position: Position) -> None:
+        if self.fabric.is_global_zero:
+            save_checkpoint(self.run.checkpoint, self.network, self.optimizer, position)
+
+    def _stop_nonfinite(self, x: Tensor, epoch: int, index: int) -> None:
+        terms = ", ".join(f"{name} {float(v):g}" for name, v in self.objective.terms.items())
+        culprit = first_nonfinite(self.network, x)
+        raise NonFiniteLoss(
+            f"the loss is not finite at epoch {epoch + 1}, batch {index + 1} ({terms}); the first "
+            f"non-finite numbers are in {culprit}; a lower optimizer.lr or an "
+            "optimizer.clip_norm may help"
+        )
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,137 @@
+"""The folder of a run: its names, who may write into it, and how it is read back.
+
+    config.yaml        the resolved configuration; feeding it back repeats the run
+    environment.json   versions, device, backend, threads
+    metrics.jsonl      one JSON object a line: epoch, split, loss, terms, accuracy, ...
+    summary.json       the result, written last: its presence says that the run is finished
+    checkpoints/       last.pt to go on from, best.safetensors by validation
+    model.safetensors  the weights that were kept and tested
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tempreg.errors import RequestError
+from tempreg.files import write_json, write_text
+
+
+# What a run that was killed before its config.yaml existed may have left behind.
+_BEGUN = {"environment.json", "metrics.jsonl", "checkpoints"}
+
+
+class RunDirectoryError(RequestError):
+    """A folder that can't be used for this; the message says why. Final."""
+
+
+class RunDirectory:
+    """Paths of a run and the reading and writing of its small files. Final."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.environment = path / "environment.json"
+        self.metrics = path / "metrics.jsonl"
+        self.summary = path / "summary.json"
+        self.weights = path / "model.safetensors"
+        self.checkpoint = path / "checkpoints" / "last.pt"
+        self.best = path / "checkpoints" / "best.safetensors"
+
+    def check_new(self) -> None:
+        """RunDirectoryError unless the folder is absent or empty."""
+        if self.config.exists():
+            raise RunDirectoryError(
+                f"{self.path} holds a run already: add --resume to continue it, or give another "
+                "--out"
+            )
+        if self.path.is_dir():
+            names = {p.name for p in self.path.iterdir() if not p.name.startswith(".")}
+            if names <= _BEGUN:
+                return
+        elif not self.path.exists():
+            return
+        raise RunDirectoryError(f"{self.path} is not an empty folder: give another --out")
+
+    def check_run(self, *, finished: bool = False) -> None:
+        """RunDirectoryError unless a run was begun here (or finished, where that is asked for)."""
+        if not self.config.is_file():
+            raise RunDirectoryError(f"{self.path} holds no run: it has no config.yaml")
+        if finished and not self.weights.is_file():
+            raise RunDirectoryError(
+                f"the run in {self.path} is not finished: it has no model.safetensors; continue "
+                "it with `tempreg train --resume --out ...`"
+            )
+
+    def create(self, config: str, environment: dict[str, Any]) -> None:
+        """Begin a run in its folder: what is known beforehand, config.yaml last."""
+        (self.path / "checkpoints").mkdir(exist_ok=True)
+        write_json(self.environment, environment)
+        self.metrics.touch()
+        write_text(self.config, config)
+
+    def append_metrics(self, **values: Any) -> None:
+        """One line of metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """All whole lines of metrics.jsonl; a last one cut short by a kill is left out."""
+        if not self.metrics.exists():
+            return []
+        text = self.metrics.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def drop_metrics_from(self, epoch: int) -> None:
+        """Forget the lines of `epoch` (from 1) and later, which will be trained again."""
+        lines = [json.dumps(v) + "\n" for v in self.read_metrics() if v["epoch"] < epoch]
+        write_text(self.metrics, "".join(lines))
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        """The result, which marks the run as finished."""
+        write_json(self.summary, summary)
+
+    def read_json(self, path: Path) -> dict[str, Any]:
+        """A JSON file of this run; RunDirectoryError where it is missing or damaged."""
+        try:
+            value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunDirectoryError(f"the run in {self.path} has no {path.name}") from None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RunDirectoryError(f"{path} is damaged: {error}") from None
+        return value
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Make the folder and keep other processes from training in it.
+
+        RunDirectoryError where one already does, or where there can be no folder.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunDirectoryError(
+                f"the folder {self.path} can't be made ({error.strerror}): give another --out"
+            ) from None
+        if sys.platform == "win32":
+            yield
+            return
+        import fcntl
+
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunDirectoryError(
+                    f"another process is training in {self.path}: wait for it, or give another "
+                    "--out"
+                ) from None
+            yield
