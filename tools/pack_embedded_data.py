@@ -28,7 +28,9 @@ def pack_nmnist(source: Path, split: Path, target: Path) -> None:
         labels = data["label"]
     steps = np.diff(t, prepend=0)
     steps[offsets[:-1]] = t[offsets[:-1]]
-    assert steps.min() >= 0 and steps.max() < 2**16 and x.max() < 128 and p.max() <= 1
+    assert 0 <= steps.min() <= steps.max() < 2**16
+    assert max(x.max(), y.max()) < 128
+    assert p.max() <= 1
     part = np.full(len(labels), 255, np.uint8)
     for code, name in enumerate(("train", "validation", "test")):
         part[json.loads(split.read_text())[name]] = code

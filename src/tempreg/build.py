@@ -37,9 +37,7 @@ Optimizer = torch.optim.Optimizer
 def build_data(config: RunConfig) -> DataSet:
     """The data set, in memory."""
     data = config.data
-    return load_dataset(
-        data.name, num_steps=config.num_steps, frames=data.frames, size=data.size
-    )
+    return load_dataset(data.name, num_steps=config.num_steps, frames=data.frames, size=data.size)
 
 
 def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:
@@ -47,9 +45,7 @@ def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:
     model = config.model
     options: dict[str, Any] = {}
     if model.channels is not None and model.name != "csnn":
-        raise ConfigError(
-            f"model.channels is a setting of csnn: set it to null for {model.name}"
-        )
+        raise ConfigError(f"model.channels is a setting of csnn: set it to null for {model.name}")
     if model.channels is not None:
         options["channels"] = model.channels
     if model.dropout > 0:
@@ -187,9 +183,7 @@ def train(
         epochs=config.epochs,
         batch_size=config.batch_size,
         seed=config.seed,
-        augmentation=Augmentation(
-            config.augment.shift, config.augment.flip, config.augment.cutout
-        ),
+        augmentation=Augmentation(config.augment.shift, config.augment.flip, config.augment.cutout),
         clip_norm=config.optimizer.clip_norm,
         keep=config.keep,
     )
@@ -215,9 +209,7 @@ def check_same_run(run: RunDirectory, config: RunConfig) -> None:
             )
 
 
-def load_run(
-    path: Path, **changes: Any
-) -> tuple[RunConfig, DataSet, SpikingNetwork, Objective]:
+def load_run(path: Path, **changes: Any) -> tuple[RunConfig, DataSet, SpikingNetwork, Objective]:
     """A finished run, read back: its configuration, data, trained network and objective.
 
     `changes` replace settings of the configuration, by their names at its top level.

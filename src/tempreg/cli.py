@@ -121,7 +121,9 @@ def _train(words: Sequence[str]) -> int:
     if finished:
         print(f"the run in {args.out} was finished already")
     print(per_step_table({"test accuracy": summary["accuracy_per_step"]}))
-    print(f"train {summary['train_accuracy']:.2%}  validation {summary['val_accuracy']:.2%}", end="")
+    print(
+        f"train {summary['train_accuracy']:.2%}  validation {summary['val_accuracy']:.2%}", end=""
+    )
     print(f"  test {summary['test_accuracy']:.2%}  (epoch {summary['kept_epoch']})  {args.out}")
     return 0
 

@@ -89,5 +89,3 @@ def trt_penalty(
     terms = penalty_terms(num_steps, lam, decay, eps)
     tensors = list(params)
     return penalty(tensors, terms) if tensors else torch.zeros(())
-
-

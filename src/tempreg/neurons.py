@@ -71,7 +71,8 @@ class Neuron(nn.Module, ABC):
     def extra_repr(self) -> str:
         """The settings that differ from one neuron layer to another, for print(model)."""
         settings = [f"{name}={value!r}" for name, value in self.spec._asdict().items()]
-        return ", ".join([f"tau={float(self.current_tau()):g}", *settings])
+        tau = float(torch.as_tensor(self.current_tau()).detach())
+        return ", ".join([f"tau={tau:g}", *settings])
 
 
 class LIF(Neuron):

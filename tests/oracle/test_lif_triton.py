@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -35,16 +36,15 @@ TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
 @pytest.mark.parametrize("mode", ["interpreted", "compiled"])
-def test_triton_kernels(mode: str, tmp_path: str) -> None:
+def test_triton_kernels(mode: str, tmp_path: Path) -> None:
     if importlib.util.find_spec("triton") is None:
         pytest.skip("the package 'triton' is not installed")
     environment = {**os.environ, "TRITON_CACHE_DIR": str(tmp_path)}
     environment.pop("TRITON_INTERPRET", None)
     if mode == "interpreted":
         environment["TRITON_INTERPRET"] = "1"
-    # NaN and inf through numpy, which the interpreter computes with, warn.
     child = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning",
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider",
          "-o", f"python_functions={mode}_*", __file__],
         env=environment, capture_output=True, text=True,
     )  # fmt: skip
@@ -60,18 +60,19 @@ def normal(*shape: int, dtype: torch.dtype, seed: int) -> Tensor:
 
 
 def assert_like_reference(x: Tensor, v0: Tensor, spec: LIFSpec) -> None:
-    """Spikes and last state equal; gradients of x, v0 and tau close, from both outputs."""
+    """Spikes and last state equal; gradients from both, of x, v0 and (by neuron) tau, close."""
     gs, gv = (normal(*a.shape, dtype=x.dtype, seed=i) for i, a in enumerate((x, v0)))
-    results = []
-    for run in (lif_reference, lambda *args: LIFFunction.apply(*args, lif_triton())):
-        inputs = [a.detach().requires_grad_() for a in (x, v0, torch.tensor(1.7, dtype=x.dtype))]
-        s, v = run(*inputs, spec)
-        results.append((s, v, torch.autograd.grad((s, v), inputs, (gs, gv))))
-    (s, v, expected), (s_triton, v_triton, actual) = results
+    tau = torch.tensor(1.7, dtype=x.dtype)
+    inputs = [a.detach().requires_grad_() for a in (x, v0, tau.expand(v0.shape))]
+    s, v = lif_reference(*inputs, spec)
+    expected = torch.autograd.grad((s, v), inputs, (gs, gv))
+    s_triton, v_triton = lif_triton().forward(x, v0, tau, spec)
+    actual = lif_triton().backward(gs, gv, x, v0, tau, spec)
     assert 0 < s.mean() < 1
     assert torch.equal(s, s_triton)
     assert torch.equal(v, v_triton)
     for ours, theirs in zip(actual, expected, strict=True):
+        assert ours.shape == theirs.shape
         assert (ours - theirs).abs().max() <= TOLERANCE[x.dtype] * theirs.abs().max()
 
 
@@ -105,6 +106,40 @@ def interpreted_accepts_any_strides(spec: LIFSpec) -> None:
     assert_like_reference(x[:, :, :1].expand(5, 3, 37)[:1].expand(4, 3, 37), v0, spec)
 
 
+@pytest.mark.parametrize("spec", SPECS[::7], ids=str)
+def interpreted_serves_autograd(spec: LIFSpec) -> None:
+    inputs = [
+        normal(4, 50, dtype=torch.float64, seed=9).requires_grad_(),
+        normal(50, dtype=torch.float64, seed=10).requires_grad_(),
+        torch.tensor(1.7, dtype=torch.float64, requires_grad=True),
+    ]
+    gradients = []
+    for s, v in (
+        lif_reference(*inputs, spec), LIFFunction.apply(*inputs, spec, lif_triton())
+    ):  # fmt: skip
+        gradients.append(torch.autograd.grad(s.sum() + v.sum(), inputs))  # gs and gv expanded
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch._dynamo's own
+def interpreted_stays_whole_in_torch_compile() -> None:
+    x = normal(4, 50, dtype=torch.float64, seed=9).requires_grad_()
+    v0, tau = torch.zeros(50, dtype=x.dtype), torch.tensor(2.0, dtype=x.dtype)
+    kernels = lif_triton()
+
+    @torch.compile(backend="aot_eager", fullgraph=True)
+    def run(x: Tensor) -> tuple[Tensor, Tensor]:
+        return LIFFunction.apply(2.0 * x, v0, tau, SPECS[0], kernels)
+
+    gradients = [
+        torch.autograd.grad(s.sum() + v.sum(), x)[0]
+        for s, v in (run(x), lif_reference(2.0 * x, v0, tau, SPECS[0]))
+    ]
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the interpreter computes with numpy
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def interpreted_passes_nan_on(spec: LIFSpec) -> None:
     x = normal(5, 64, dtype=torch.float64, seed=7)

@@ -21,7 +21,7 @@ from tempreg.config.schema import (
 def nmnist_trt() -> RunConfig:
     """TRT on 700 N-MNIST event-camera recordings (embedded), a small network."""
     return RunConfig(
-        epochs=12,
+        epochs=20,
         batch_size=32,
         num_steps=6,
         data=DataConfig(name="nmnist", frames="time"),

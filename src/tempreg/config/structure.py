@@ -62,7 +62,9 @@ def _literal(value: Any, kind: Any) -> Any:
     choices = typing.get_args(kind)
     if value in choices:
         return value
-    raise ValueError(f"expected one of {', '.join(choices)}, got {value!r}{suggest(value, choices)}")
+    raise ValueError(
+        f"expected one of {', '.join(choices)}, got {value!r}{suggest(value, choices)}"
+    )
 
 
 def _tuple(value: Any, kind: Any) -> tuple[Any, ...]:
@@ -84,7 +86,7 @@ def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
     for kind, hook in ((int, _int), (float, _float), (bool, _bool), (str, _str)):
         converter.register_structure_hook(kind, hook)
-    origin = typing.get_origin
+    origin: Any = typing.get_origin
     converter.register_structure_hook_func(lambda k: origin(k) is typing.Literal, _literal)
     converter.register_structure_hook_func(lambda k: origin(k) is tuple, _tuple)
     unions = (typing.Union, types.UnionType)
@@ -120,8 +122,8 @@ def _require_sections(data: Any, kind: type, where: str, path: str) -> None:
 
 def config_to_dict(config: RunConfig) -> dict[str, Any]:
     """Plain data that `config_from_dict` reads back to an equal configuration."""
-    data: dict[str, Any] = _converter().unstructure(config)
-    return _lists(data)
+    data: dict[str, Any] = _lists(_converter().unstructure(config))
+    return data
 
 
 def _lists(value: Any) -> Any:

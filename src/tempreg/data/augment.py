@@ -66,7 +66,8 @@ def shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
     moved = source[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
     moved = torch.where(inside, moved, 0.0)
     leading = (x.shape[0], x.shape[2]) if x.ndim == 5 else (x.shape[1],)
-    return moved.unflatten(1, leading).movedim(0, -4).contiguous()
+    unfolded: Tensor = moved.unflatten(1, leading)
+    return unfolded.movedim(0, -4).contiguous()
 
 
 def with_cutout(x: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:

@@ -45,8 +45,14 @@ class Recordings:
         first, last, _ = part.indices(len(self))
         offsets = self.offsets[first : last + 1]
         events = slice(offsets[0], offsets[-1])
-        fields = (self.t, self.x, self.y, self.p)
-        return Recordings(*(f[events] for f in fields), offsets - offsets[0], self.sensor_size)
+        return Recordings(
+            self.t[events],
+            self.x[events],
+            self.y[events],
+            self.p[events],
+            offsets - offsets[0],
+            self.sensor_size,
+        )
 
 
 def events_to_frames(recordings: Recordings, num_steps: int, by: str = "time") -> Tensor:

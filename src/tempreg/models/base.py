@@ -107,7 +107,9 @@ class SpikingNetwork(nn.Module, ABC):
 def spatial_size(input_size: int | tuple[int, int] | None, network: str) -> tuple[int, int]:
     """(H, W) from an edge length or a pair; ValueError where a network needs one and has none."""
     if input_size is None:
-        raise ValueError(f"{network} has a fixed-size classifier: give input_size, as 48 or (48, 48)")
+        raise ValueError(
+            f"{network} has a fixed-size classifier: give input_size, as 48 or (48, 48)"
+        )
     height, width = (input_size, input_size) if isinstance(input_size, int) else input_size
     if height < 1 or width < 1:
         raise ValueError(f"input_size must be positive, got {input_size!r}")

@@ -16,7 +16,8 @@ NormFactory = Callable[..., nn.BatchNorm2d]
 
 def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a module of [N, ...] to [T, B, ...], with all timesteps as one batch."""
-    return module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    result: Tensor = module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    return result
 
 
 class TdBatchNorm2d(nn.BatchNorm2d):

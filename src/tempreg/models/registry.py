@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 from tempreg.models.base import SpikingNetwork
 from tempreg.models.resnet import ResNet19, SEWResNet18, SEWResNet34
 from tempreg.models.vgg import CSNN, VGGSNN
 
-MODELS: dict[str, type[SpikingNetwork]] = {
+MODELS: dict[str, Callable[..., SpikingNetwork]] = {
     "csnn": CSNN,
     "vggsnn": VGGSNN,
     "resnet19": ResNet19,
@@ -78,11 +79,11 @@ def nearest(name: str, known: Any) -> str:
     return f": did you mean {close[0]!r}?" if close else f": choose one of {', '.join(known)}"
 
 
-def _option_names(model: type[SpikingNetwork]) -> list[str]:
+def _option_names(model: Callable[..., SpikingNetwork]) -> list[str]:
     """The keyword-only arguments of a network and its bases, without `create_model`'s own."""
     own = set(inspect.signature(create_model).parameters)
     names: dict[str, None] = {}
-    for cls in model.__mro__:
+    for cls in inspect.getmro(model) if inspect.isclass(model) else ():
         if issubclass(cls, SpikingNetwork):
             for parameter in inspect.signature(cls.__init__).parameters.values():
                 if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in own:

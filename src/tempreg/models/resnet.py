@@ -20,7 +20,10 @@ from tempreg.models.layers import (
 
 
 class BasicBlock(nn.Module):
-    """conv-BN-neuron, conv-BN, add the shortcut (1x1 conv-BN where shapes change), neuron. Final."""
+    """conv-BN-neuron, conv-BN, add the shortcut, neuron. Final.
+
+    The shortcut is 1x1 conv-BN where shapes change, else the input.
+    """
 
     def __init__(
         self,
@@ -43,7 +46,8 @@ class BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes in, spikes out: [T, B, C, H, W]."""
-        return self.neuron(self.second(self.first(x)) + self.shortcut(x))
+        spikes: Tensor = self.neuron(self.second(self.first(x)) + self.shortcut(x))
+        return spikes
 
 
 class SEWBlock(nn.Module):
@@ -75,8 +79,8 @@ class SEWBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C', H', W']."""
-        spikes: Tensor = self.second(self.first(x))
-        return spikes + self.shortcut(x)
+        spikes: Tensor = self.second(self.first(x)) + self.shortcut(x)
+        return spikes
 
 
 def _stages(
@@ -102,9 +106,7 @@ class ResNet19(SpikingNetwork):
     Any input size; see `SpikingNetwork` for the arguments. `input_size` is accepted and unused.
     """
 
-    def __init__(
-        self, *, input_size: int | tuple[int, int] | None = None, **common: Any
-    ) -> None:
+    def __init__(self, *, input_size: int | tuple[int, int] | None = None, **common: Any) -> None:
         super().__init__(**common)
         self.stem = ConvNorm(self.in_channels, 64, self.make_norm)
         self.stem_neuron = self.make_neuron()

@@ -102,10 +102,7 @@ def is_distribution(outputs: Tensor, targets: Tensor) -> bool:
 
 def cross_entropy_per_step(outputs: Tensor, targets: Tensor) -> Tensor:
     """mean_t CE(o[t], y): the same as over all steps at once, for all have one batch size."""
-    if is_distribution(outputs, targets):
-        targets = targets.to(outputs.dtype)
-    else:
-        targets = targets.long()
+    targets = targets.to(outputs.dtype) if is_distribution(outputs, targets) else targets.long()
     repeated = targets.expand(len(outputs), *targets.shape)
     return F.cross_entropy(outputs.flatten(0, 1), repeated.flatten(0, 1))
 

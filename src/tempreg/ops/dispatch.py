@@ -1,14 +1,13 @@
 """Which way to run LIF: names, what can run where, and the one entry point `lif`.
 
-    reference   plain autograd loop: any number of derivatives, any device, slow
-    eager       torch operations with a closed-form backward: any device
-    compiled    a C kernel on a CPU, a Triton kernel on CUDA
-    auto        compiled where it can run, else eager (said once, and recorded by a run)
+reference   plain autograd loop: any number of derivatives, any device, slow
+eager       torch operations with a closed-form backward: any device
+compiled    a C kernel on a CPU, a Triton kernel on CUDA
+auto        compiled where it can run, else eager (said once, and recorded by a run)
 """
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.util
 import warnings
@@ -30,7 +29,11 @@ class BackendUnavailable(RequestError, RuntimeError):
     """The backend that was asked for cannot run here; the message says why. Final."""
 
 
-@functools.cache
+# Plain dictionaries rather than functools.cache, which torch.compile looks through.
+_RESOLVED: dict[tuple[str, str], str] = {}
+_MODULES: dict[tuple[str, str], ModuleType] = {}
+
+
 def _compiled_module(device_type: str) -> ModuleType:
     """The compiled backend of a device type, or BackendUnavailable with the reason."""
     if device_type == "cpu":
@@ -50,25 +53,35 @@ def _compiled_module(device_type: str) -> ModuleType:
     )
 
 
-@functools.cache
 def resolve_backend(backend: str, device_type: str) -> str:
     """The backend that `backend` stands for on this device type: never 'auto'.
 
     Raises ValueError for an unknown name and BackendUnavailable where one that was named
     cannot run. 'auto' falls back to 'eager' with a warning that gives the reason.
     """
+    key = (backend, device_type)
+    if key not in _RESOLVED:
+        _RESOLVED[key], module = _resolve(backend, device_type)
+        if module is not None:
+            _MODULES[key] = module
+    return _RESOLVED[key]
+
+
+def _resolve(backend: str, device_type: str) -> tuple[str, ModuleType | None]:
+    """The name, and the module that has its forward and backward passes (reference has none)."""
     if backend not in BACKENDS:
         raise ValueError(f"unknown backend {backend!r}: choose one of {', '.join(BACKENDS)}")
-    if backend == "compiled":
-        _compiled_module(device_type)
-    if backend != "auto":
-        return backend
+    if backend == "reference":
+        return "reference", None
+    if backend == "eager":
+        return "eager", lif_eager
     try:
-        _compiled_module(device_type)
+        return "compiled", _compiled_module(device_type)
     except BackendUnavailable as reason:
-        warnings.warn(f"{reason}; using backend 'eager', which is slower", stacklevel=2)
-        return "eager"
-    return "compiled"
+        if backend == "compiled":
+            raise
+        warnings.warn(f"{reason}; using backend 'eager', which is slower", stacklevel=3)
+        return "eager", lif_eager
 
 
 def state_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -98,11 +111,10 @@ def lif(
     dtype, out_dtype = state_dtype(x.dtype), x.dtype
     x = x.to(dtype)
     v0 = x.new_zeros(x.shape[1:]) if v0 is None else v0.to(dtype)
-    chosen = resolve_backend(backend, x.device.type)
-    if chosen == "reference":
+    if resolve_backend(backend, x.device.type) == "reference":
         spikes, v = lif_reference(x, v0, tau, spec)
     else:
-        module = lif_eager if chosen == "eager" else _compiled_module(x.device.type)
+        module = _MODULES[backend, x.device.type]
         tau = torch.as_tensor(tau, dtype=dtype, device=x.device)
         spikes, v = LIFFunction.apply(x, v0, tau, spec, module)
     return spikes.to(out_dtype), v

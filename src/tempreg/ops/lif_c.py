@@ -2,7 +2,7 @@
 
 The two kernels are registered as torch.library operators, so that torch.compile and
 torch.export see each as one opaque operator. They compute what `lif_eager` computes; see
-there for the equations and the shapes. A input that repeats over time (stride 0, as
+there for the equations and the shapes. An input that repeats over time (stride 0, as
 `expand` makes) is read in place and never copied.
 """
 
@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
+from tempreg.ops.layout import rows
 from tempreg.ops.spec import LIFSpec
 from tempreg.surrogate import DERIVATIVES, SURROGATE_CODES
 
@@ -58,19 +60,12 @@ def _coded(spec: LIFSpec) -> tuple[float, float | None, int, float, bool]:
 
 
 @functools.cache
-def _kernel(direction: str, dtype: torch.dtype) -> "ctypes._NamedFuncPointer":
+def _kernel(direction: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
     function = cbuild.load("lif")[f"lif_{direction}_{_SUFFIX[dtype]}"]
-    function.argtypes = _FORWARD if direction == "forward" else _BACKWARD
+    types: list[Any] = _FORWARD if direction == "forward" else _BACKWARD
+    function.argtypes = types
     function.restype = None
     return function
-
-
-def _rows(x: Tensor) -> tuple[Tensor, int]:
-    """x with each timestep contiguous, and the elements from one timestep to the next."""
-    if x.stride(0) == 0 and x[0].is_contiguous():
-        return x, 0
-    x = x.contiguous()
-    return x, x[0].numel()
 
 
 def _threads(elements: int) -> int:
@@ -82,7 +77,7 @@ def _forward_cpu(
     surrogate: int, surrogate_param: float, detach: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     steps, neurons = x.shape[0], v0.numel()
-    x, x_step = _rows(x)
+    x, x_step = rows(x)
     v0 = v0.contiguous()
     spikes = torch.empty(x.shape, dtype=x.dtype)
     v = torch.empty(v0.shape, dtype=v0.dtype)
@@ -98,7 +93,7 @@ def _backward_cpu(
     v_reset: float | None, surrogate: int, surrogate_param: float, detach: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     steps, neurons = x.shape[0], v0.numel()
-    x, x_step = _rows(x)
+    x, x_step = rows(x)
     gs, v0 = gs.contiguous(), v0.contiguous()
     gv = gv.clone(memory_format=torch.contiguous_format)
     threads = _threads(x.numel())
@@ -118,16 +113,16 @@ _library.impl("lif_forward", _forward_cpu, "CPU")
 _library.impl("lif_backward", _backward_cpu, "CPU")
 
 
-@torch.library.register_fake("tempreg::lif_forward")
 def _forward_shapes(x: Tensor, v0: Tensor, *_: object) -> tuple[Tensor, Tensor]:
     return x.new_empty(x.shape), v0.new_empty(v0.shape)
 
 
-@torch.library.register_fake("tempreg::lif_backward")
 def _backward_shapes(
     gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, *_: object
 ) -> tuple[Tensor, Tensor, Tensor]:
     return gs.new_empty(gs.shape), v0.new_empty(v0.shape), v0.new_empty(v0.shape)
 
 
+torch.library.register_fake("tempreg::lif_forward")(_forward_shapes)
+torch.library.register_fake("tempreg::lif_backward")(_backward_shapes)
 assert list(DERIVATIVES) == ["triangle", "sigmoid", "atan", "rectangle"], "kernels/lif_body.h"

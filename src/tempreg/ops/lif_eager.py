@@ -29,13 +29,12 @@ from tempreg.surrogate import DERIVATIVES, heaviside
 
 def forward(x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec) -> tuple[Tensor, Tensor]:
     """Spikes and last state."""
-    v, spikes = v0, torch.empty_like(x, memory_format=torch.contiguous_format)
-    for x_t, s_out in zip(x.unbind(0), spikes.unbind(0), strict=True):
+    v, spikes = v0, []
+    for x_t in x.unbind(0):
         h = charge(v, x_t, tau)
-        s = heaviside(h, spec.v_threshold)
-        s_out.copy_(s)
-        v = reset(h, s, spec)
-    return spikes, v.clone() if v is v0 else v
+        spikes.append(heaviside(h, spec.v_threshold))
+        v = reset(h, spikes[-1], spec)
+    return torch.stack(spikes), v
 
 
 def backward(
@@ -48,16 +47,14 @@ def backward(
         h = charge(v, x_t, tau)
         membranes.append((v, h))
         v = reset(h, heaviside(h, spec.v_threshold), spec)
-    gx = torch.empty_like(gs, memory_format=torch.contiguous_format)
-    gtau = torch.zeros_like(v0)
-    for gs_t, gx_t in zip(reversed(gs.unbind(0)), reversed(gx.unbind(0)), strict=True):
-        v_before, h = membranes.pop()
+    gx, gtau = [], torch.zeros_like(v0)
+    for gs_t, (v_before, h) in zip(reversed(gs.unbind(0)), reversed(membranes), strict=True):
         phi = derivative(h - spec.v_threshold, spec.surrogate_param)
         gh = gs_t * phi + gv * _reset_derivative(h, phi, spec)
-        gx_t.copy_(gh)
+        gx.append(gh)
         gv = gh / tau
-        gtau -= gv * (v_before / tau)
-    return gx, gv, gtau
+        gtau = gtau - gv * (v_before / tau)
+    return torch.stack(gx[::-1]), gv, gtau
 
 
 def _reset_derivative(h: Tensor, phi: Tensor, spec: LIFSpec) -> Tensor | float:

@@ -5,8 +5,9 @@ kernels/lif_body.h for the same kernels in C. A program takes BLOCK neurons thro
 timesteps, so that v stays in registers. As in C, the spikes are those of the equations, bit
 for bit: both divisions by tau round correctly, and nothing is fused into an FMA.
 
-No launch waits for the device or allocates more than its results. T, N and the addresses are
-plain arguments, so that another sequence length or batch size compiles nothing anew. The
+No launch waits for the device, and the backward pass needs no scratch memory: gx serves. T, N
+and the addresses are plain arguments, so that another sequence length or batch size compiles
+nothing anew. x that repeats over time (stride 0, as `expand` makes) is read in place. The
 constants of the layer are compile-time constants: a float argument would reach the kernel as
 a float32, which is too few digits for float64 states, while a `constexpr` float takes the
 type of the tensor it meets, as a number in torch does. One compilation a `LIFSpec` (kept on
@@ -16,11 +17,14 @@ disk) is the price. tau may be trained, and is read from its 0-d tensor.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from tempreg.ops.layout import rows
 from tempreg.ops.spec import LIFSpec
 from tempreg.surrogate import DERIVATIVES, SURROGATE_CODES
 
@@ -140,38 +144,67 @@ def _backward_kernel(
     tl.store(gtau + n, g_tau, mask=mask)
 
 
-def _rows(x: Tensor) -> tuple[Tensor, int]:
-    """x with each timestep contiguous, and the elements from one timestep to the next."""
-    if x.stride(0) == 0 and x[0].is_contiguous():
-        return x, 0
-    return x.contiguous(), x[0].numel()
-
-
 def forward(x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec) -> tuple[Tensor, Tensor]:
     """Spikes and last state."""
-    neurons = v0.numel()
-    s, v = x.new_empty(x.shape), v0.new_empty(v0.shape)
-    x, x_step = _rows(x)
-    with torch.cuda.device_of(x):  # Triton launches on the current device
-        _forward_kernel[(triton.cdiv(neurons, BLOCK),)](
-            x, v0.contiguous(), tau, s, v, x.shape[0], neurons, x_step,
-            V_TH=spec.v_threshold, V_RESET=spec.v_reset, **LAUNCH,
-        )  # fmt: skip
-    return s, v
+    spikes, v = torch.ops.tempreg.lif_triton_forward(x, v0, tau, *spec)
+    return spikes, v
 
 
 def backward(
     gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x, v0 and (by neuron) tau."""
-    neurons = v0.numel()
-    gx, gv0, gtau = x.new_empty(x.shape), v0.new_empty(v0.shape), v0.new_empty(v0.shape)
-    x, x_step = _rows(x)
+    gx, gv0, gtau = torch.ops.tempreg.lif_triton_backward(gs, gv, x, v0, tau, *spec)
+    return gx, gv0, gtau
+
+
+def _launch_forward(x: Tensor, v0: Tensor, tau: Tensor, *constants: Any) -> tuple[Tensor, Tensor]:
+    spec, (s, v) = LIFSpec(*constants), _forward_results(x, v0)
+    x_rows, x_step = rows(x)
+    with torch.cuda.device_of(x):  # Triton launches on the current device
+        _forward_kernel[(triton.cdiv(v0.numel(), BLOCK),)](
+            x_rows, v0.contiguous(), tau, s, v, x.shape[0], v0.numel(), x_step,
+            V_TH=spec.v_threshold, V_RESET=spec.v_reset, **LAUNCH,
+        )  # fmt: skip
+    return s, v
+
+
+def _launch_backward(
+    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, *constants: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    spec, (gx, gv0, gtau) = LIFSpec(*constants), _backward_results(gs, gv, x, v0)
+    x_rows, x_step = rows(x)
     with torch.cuda.device_of(x):
-        _backward_kernel[(triton.cdiv(neurons, BLOCK),)](
-            gs.contiguous(), gv.contiguous(), x, v0.contiguous(), tau, gx, gv0, gtau,
-            x.shape[0], neurons, x_step, V_TH=spec.v_threshold, V_RESET=spec.v_reset,
+        _backward_kernel[(triton.cdiv(v0.numel(), BLOCK),)](
+            gs.contiguous(), gv.contiguous(), x_rows, v0.contiguous(), tau, gx, gv0, gtau,
+            x.shape[0], v0.numel(), x_step, V_TH=spec.v_threshold, V_RESET=spec.v_reset,
             P=spec.surrogate_param, SURROGATE=SURROGATE_CODES[spec.surrogate],
             DETACH=spec.detach_reset, **LAUNCH,
         )  # fmt: skip
     return gx, gv0, gtau
+
+
+def _forward_results(x: Tensor, v0: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    return x.new_empty(x.shape), v0.new_empty(v0.shape)
+
+
+def _backward_results(
+    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, *_: Any
+) -> tuple[Tensor, Tensor, Tensor]:
+    return x.new_empty(x.shape), v0.new_empty(v0.shape), v0.new_empty(v0.shape)
+
+
+# Operators that torch.compile does not look into. As bare launches it would compile the
+# kernels itself, without enable_fp_fusion=False, and stop at the device guard.
+_library = torch.library.Library("tempreg", "FRAGMENT")
+_SPEC = "float v_threshold, float? v_reset, str surrogate, float surrogate_param, bool detach"
+_library.define(f"lif_triton_forward(Tensor x, Tensor v0, Tensor tau, {_SPEC}) -> (Tensor, Tensor)")
+_library.define(
+    f"lif_triton_backward(Tensor gs, Tensor gv, Tensor x, Tensor v0, Tensor tau, {_SPEC})"
+    " -> (Tensor, Tensor, Tensor)"
+)
+for _key in ("CUDA", "CPU"):  # on CPU tensors Triton's interpreter runs them
+    _library.impl("lif_triton_forward", _launch_forward, _key)
+    _library.impl("lif_triton_backward", _launch_backward, _key)
+torch.library.register_fake("tempreg::lif_triton_forward")(_forward_results)
+torch.library.register_fake("tempreg::lif_triton_backward")(_backward_results)

@@ -58,11 +58,11 @@ def save_checkpoint(
         torch.save(content, temporary)
 
 
-def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
-) -> Position:
+def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
     """Put a run back where it was; CheckpointError where the file is damaged or of another run."""
     try:
+        if path.exists() and not zipfile.is_zipfile(path):
+            raise zipfile.BadZipFile("it is not an archive as torch.save writes it")
         content = torch.load(path, map_location="cpu", weights_only=True)
         version = content["version"]
     except FileNotFoundError:

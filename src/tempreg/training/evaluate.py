@@ -54,7 +54,8 @@ class Totals:
         for name, value in {"loss": loss, **objective.terms}.items():
             self.terms[name] = self.terms.get(name, 0.0) + float(value) * size
         correct = correct_per_step(outputs.detach(), targets).tolist()
-        self.correct = [a + b for a, b in zip(self.correct or [0] * len(correct), correct)]
+        before = self.correct or [0] * len(correct)
+        self.correct = [a + b for a, b in zip(before, correct, strict=True)]
 
     def state(self) -> dict[str, object]:
         """For a checkpoint."""

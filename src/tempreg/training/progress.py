@@ -23,7 +23,8 @@ class Reporter(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """The run ended, well or not."""
+        """The run ended, well or not; nothing to do by default."""
+        return
 
     @abstractmethod
     def begin(self, epochs: int, samples: int, done: int) -> None:

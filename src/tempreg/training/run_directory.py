@@ -1,11 +1,11 @@
 """The folder of a run: its names, who may write into it, and how it is read back.
 
-    config.yaml        the resolved configuration; feeding it back repeats the run
-    environment.json   versions, device, backend, threads
-    metrics.jsonl      one JSON object a line: epoch, split, loss, terms, accuracy, ...
-    summary.json       the result, written last: its presence says that the run is finished
-    checkpoints/       last.pt to go on from, best.safetensors by validation
-    model.safetensors  the weights that were kept and tested
+config.yaml        the resolved configuration; feeding it back repeats the run
+environment.json   versions, device, backend, threads
+metrics.jsonl      one JSON object a line: epoch, split, loss, terms, accuracy, ...
+summary.json       the result, written last: its presence says that the run is finished
+checkpoints/       last.pt to go on from, best.safetensors by validation
+model.safetensors  the weights that were kept and tested
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 
 from tempreg.errors import RequestError
 from tempreg.files import write_json, write_text
-
 
 # What a run that was killed before its config.yaml existed may have left behind.
 _BEGUN = {"environment.json", "metrics.jsonl", "checkpoints"}

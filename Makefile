@@ -1,0 +1,49 @@
+# Everything runs in .venv, which is made and filled on first use.
+#
+# PYTHON picks the interpreter, PIP_FLAGS is passed to `pip install`: on Linux without a GPU,
+# an index with PyTorch's CPU builds saves gigabytes (see the README).
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
+
+.PHONY: demo test test-triton lint types format clean
+
+demo: $(VENV)/.core
+	$(BIN)/python examples/demo.py runs/demo
+
+test: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+# The CUDA kernels, through Triton's interpreter and compiler; needs no GPU, but a big package.
+test-triton: $(VENV)/.dev
+	$(INSTALL) -e '.[triton]'
+	$(BIN)/python -m pytest tests/oracle/test_lif_triton.py
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(VENV)/.core: pyproject.toml constraints.txt
+	@echo "first time: making $(VENV) and installing tempreg with PyTorch (200 MB and more, minutes)"
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	@echo "first time: installing what the tests and checks need"
+	$(INSTALL) -e '.[dev]'
+	@touch $@

@@ -1,0 +1,121 @@
+"""The penalty's two passes over a tensor, as torch.library operators.
+
+    penalty_value(w, a, c)             sum_i u_i^2 sum_t r_it
+    penalty_gradient(w, scale, a, c)   scale * w_i sum_t r_it (1 + a_t r_it)
+
+with u = |w| and r_it = 1 / (a_t + c_t u_i); see `penalty` for what they mean. On a CPU with a
+C compiler they run in kernels/penalty.c, else in torch, with the same result to rounding.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tempreg.ops import cbuild
+from tempreg.ops.dispatch import resolve_backend, state_dtype
+
+_CHUNK = 8192  # as in kernels/penalty.c
+_PARALLEL_FROM = 65_536
+_SUFFIX = {torch.float32: "float", torch.float64: "double"}
+
+_library = torch.library.Library("tempreg", "FRAGMENT")
+_library.define("penalty_value(Tensor w, float[] a, float[] c) -> Tensor")
+_library.define("penalty_gradient(Tensor w, Tensor scale, float[] a, float[] c) -> Tensor")
+
+
+def _value(w: Tensor, a: list[float], c: list[float]) -> Tensor:
+    """sum u^2 sum_t r_t, in torch."""
+    w = w.to(state_dtype(w.dtype))
+    u = w.abs()
+    total = torch.zeros_like(u)
+    for a_t, c_t in zip(a, c, strict=True):
+        total += (u * c_t).add_(a_t).reciprocal_()
+    return total.mul_(u).mul_(u).sum()
+
+
+def _gradient(w: Tensor, scale: Tensor, a: list[float], c: list[float]) -> Tensor:
+    """scale * w sum_t r_t (1 + a_t r_t), in torch."""
+    dtype, w = w.dtype, w.to(state_dtype(w.dtype))
+    u = w.abs()
+    total = torch.zeros_like(u)
+    for a_t, c_t in zip(a, c, strict=True):
+        r = (u * c_t).add_(a_t).reciprocal_()
+        total.add_(r).addcmul_(r, r, value=a_t)
+    return total.mul_(w).mul_(scale).to(dtype)
+
+
+@functools.cache
+def _kernel(name: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
+    function = cbuild.load("penalty")[f"penalty_{name}_{_SUFFIX[dtype]}"]
+    pointer, long = ctypes.c_void_p, ctypes.c_int64
+    last = [pointer] if name == "value" else [ctypes.c_double, pointer]
+    function.argtypes = [pointer, long, pointer, pointer, long, *last, ctypes.c_int]
+    function.restype = None
+    return function
+
+
+def _kernel_applies(w: Tensor) -> bool:
+    """Whether the C kernel takes this tensor; the rest goes through torch, with equal results."""
+    return w.dtype in _SUFFIX and w.is_contiguous() and resolve_backend("auto", "cpu") == "compiled"
+
+
+def _doubles(values: list[float]) -> ctypes.Array[ctypes.c_double]:
+    return (ctypes.c_double * len(values))(*values)
+
+
+def _value_cpu(w: Tensor, a: list[float], c: list[float]) -> Tensor:
+    if not _kernel_applies(w):
+        return _value(w, a, c)
+    partial = torch.zeros(-(-w.numel() // _CHUNK), dtype=torch.float64)
+    threads = torch.get_num_threads() if w.numel() >= _PARALLEL_FROM else 1
+    _kernel("value", w.dtype)(
+        w.data_ptr(), w.numel(), _doubles(a), _doubles(c), len(a), partial.data_ptr(), threads
+    )
+    return partial.sum().to(w.dtype)
+
+
+def _gradient_cpu(w: Tensor, scale: Tensor, a: list[float], c: list[float]) -> Tensor:
+    if not _kernel_applies(w):
+        return _gradient(w, scale, a, c)
+    out = torch.empty_like(w)
+    threads = torch.get_num_threads() if w.numel() >= _PARALLEL_FROM else 1
+    _kernel("gradient", w.dtype)(
+        w.data_ptr(), w.numel(), _doubles(a), _doubles(c), len(a), scale.item(), out.data_ptr(),
+        threads,
+    )  # fmt: skip
+    return out
+
+
+_library.impl("penalty_value", _value, "CompositeExplicitAutograd")
+_library.impl("penalty_gradient", _gradient, "CompositeExplicitAutograd")
+_library.impl("penalty_value", _value_cpu, "CPU")
+_library.impl("penalty_gradient", _gradient_cpu, "CPU")
+
+
+def _value_shape(w: Tensor, a: list[float], c: list[float]) -> Tensor:
+    return w.new_empty((), dtype=state_dtype(w.dtype))
+
+
+def _gradient_shape(w: Tensor, scale: Tensor, a: list[float], c: list[float]) -> Tensor:
+    return torch.empty_like(w)
+
+
+torch.library.register_fake("tempreg::penalty_value")(_value_shape)
+torch.library.register_fake("tempreg::penalty_gradient")(_gradient_shape)
+
+
+def value_operator(w: Tensor, a: Sequence[float], c: Sequence[float]) -> Tensor:
+    """The first operator; a 0-d tensor."""
+    value: Tensor = torch.ops.tempreg.penalty_value(w, a, c)
+    return value
+
+
+def gradient_operator(w: Tensor, scale: Tensor, a: Sequence[float], c: Sequence[float]) -> Tensor:
+    """The second operator; scale is 0-d, the result has the shape of w."""
+    gradient: Tensor = torch.ops.tempreg.penalty_gradient(w, scale, a, c)
+    return gradient

@@ -1,0 +1,56 @@
+"""Pictures of runs, drawn from their folders' files alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from tempreg.files import replacing
+from tempreg.report.style import line_styles
+
+Lines = list[dict[str, Any]]
+
+
+def training_figure(metrics: Mapping[str, Lines], summaries: Mapping[str, Any]) -> Figure:
+    """Training curves and test accuracy by timestep of one or more runs.
+
+    Args:
+        metrics: the lines of each run's metrics.jsonl, by the run's label.
+        summaries: each run's summary.json, by the same labels.
+    """
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    loss, accuracy, steps = figure.subplots(1, 3)
+    for (label, lines), style in zip(metrics.items(), line_styles(len(metrics)), strict=True):
+        train = [line for line in lines if line["split"] == "train"]
+        validation = [line for line in lines if line["split"] == "validation"]
+        epochs = [line["epoch"] for line in train]
+        faint = {**style, "alpha": 0.4, "marker": ""}
+        loss.plot(epochs, [line["loss"] for line in train], **style, label=label)
+        accuracy.plot(epochs, [line["accuracy"] for line in train], **faint)
+        accuracy.plot(epochs, [line["accuracy"] for line in validation], **style, label=label)
+        per_step = summaries[label]["accuracy_per_step"]
+        steps.plot(range(1, len(per_step) + 1), per_step, **style, label=label)
+    _finish(loss, "epoch", "training loss (each its own objective)", "Loss")
+    _finish(accuracy, "epoch", "accuracy", "Validation (faint: training)")
+    _finish(steps, "timesteps used", "test accuracy", "Accuracy by timestep")
+    for axes in (accuracy, steps):
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    return figure
+
+
+def _finish(axes: Axes, x_label: str, y_label: str, title: str) -> None:
+    axes.set(xlabel=x_label, ylabel=y_label, title=title)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Replace the picture at `path`; its suffix (.png, .svg, .pdf) says which kind."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format=path.suffix.lstrip("."), dpi=150)

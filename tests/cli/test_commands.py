@@ -1,0 +1,205 @@
+"""Commands as a user types them: what they print, what they leave, how they fail."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import CommandLine
+
+QUICK = ("--epochs", "1", "--num-steps", "2", "--model.channels", "[4, 8]")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished quick run; tests that change it work on a copy."""
+    from dataclasses import replace
+
+    from tempreg.build import train
+    from tempreg.config import PRESETS
+
+    config = PRESETS["nmnist-trt"]()
+    config = replace(config, epochs=1, num_steps=2, model=replace(config.model, channels=(4, 8)))
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    train(config, folder)
+    return folder
+
+
+def test_help_and_version(tempreg: CommandLine) -> None:
+    start = time.monotonic()
+    result = tempreg("--help")
+    assert time.monotonic() - start < 5  # the promise of 0.7 s is measured in benchmarks
+    assert result.returncode == 0
+    assert all(word in result.stdout for word in ("train", "evaluate", "presets", "config"))
+    assert tempreg("--version").stdout.strip()[0].isdigit()
+    for command in ("train", "evaluate", "presets", "config"):
+        assert f"tempreg {command}" in tempreg(command, "--help").stdout
+    assert "--objective.lam" in tempreg("train", "--help").stdout
+    assert tempreg().returncode == 2
+
+
+def test_presets_and_config(tempreg: CommandLine, tmp_path: Path) -> None:
+    presets = tempreg("presets").stdout.splitlines()
+    assert [line.split()[0] for line in presets] == [
+        "nmnist-trt", "fashion-trt", "paper-cifar10", "paper-imagenet100", "paper-cifar10dvs",
+        "paper-ncaltech101",
+    ]  # fmt: skip
+    yaml = tempreg("config", "nmnist-trt", "--objective", "tet", "--objective.tet_lam", "1e-4")
+    assert yaml.returncode == 0
+    (tmp_path / "mine.yaml").write_text(yaml.stdout)
+    again = tempreg("config", "mine.yaml", "--epochs=7", "--model.v-reset", "null")
+    assert "name: tet" in again.stdout
+    assert "tet_lam: 0.0001" in again.stdout
+    assert "epochs: 7" in again.stdout
+    assert "v_reset: null" in again.stdout
+
+
+def test_train_then_evaluate(tempreg: CommandLine, tmp_path: Path) -> None:
+    trained = tempreg("train", "nmnist-trt", *QUICK, "--out", "run")
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stderr == ""
+    assert "epoch 1/1  loss " in trained.stdout
+    assert "test accuracy" in trained.stdout
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    evaluated = tempreg("evaluate", "run", "--json")
+    result = json.loads(evaluated.stdout)
+    assert result["accuracy_per_step"] == summary["accuracy_per_step"]
+    assert result["accuracy"] == summary["test_accuracy"]
+    table = tempreg("evaluate", "run", "--split", "validation", "--num-steps", "3").stdout
+    assert table.splitlines()[0].split() == ["timestep", "1", "2", "3"]
+    assert table.splitlines()[1].startswith("validation accuracy")
+
+    again = tempreg("train", "run/config.yaml", "--out", "again")
+    assert again.returncode == 0
+    files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "again")]
+    assert files[0] == files[1]
+
+    assert "finished already" in tempreg("train", "--resume", "--out", "run").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["trane"], "unknown command 'trane' (did you mean 'train'?)"),
+        (["train", "nmnist-trtt", "--out", "x"], "no preset 'nmnist-trtt' (did you mean 'nmnist-trt'?)"),
+        (["train", "nmnist-trt"], "required: --out"),
+        (["train", "--out", "x"], "name a preset or a .yaml file"),
+        (["train", "nmnist-trt", "--epoch", "3", "--out", "x"], "did you mean '--epochs'?"),
+        (["train", "nmnist-trt", "--objective.lamda", "3", "--out", "x"], "unknown argument"),
+        (["train", "nmnist-trt", "--epochs", "many", "--out", "x"], "epochs: expected a whole number"),
+        (["train", "nmnist-trt", "--augment.flip", "[", "--out", "x"], "can't be read as a value"),
+        (["train", "nmnist-trt", "--objective.decay", "-1", "--out", "x"], "objective.decay must be >= 0"),
+        (["train", "nmnist-trt", "--num-steps", "0", "--out", "x"], "num_steps must be >= 1"),
+        (["train", "missing.yaml", "--out", "x"], "there is no configuration file missing.yaml"),
+        (["train", "paper-cifar10", "--precision", "32-true", "--out", "x"], "no reader for the data set"),
+        (["train", "nmnist-trt", "--model.name", "resnet91", "--model.channels", "null", "--out", "x"], "did you mean 'resnet19'"),
+        (["train", "nmnist-trt", "--out", "/proc/x"], "can't be made"),
+        (["train", "--resume", "--out", "x"], "there is no configuration file"),
+        (["evaluate", "x"], "x holds no run"),
+        (["evaluate", "x", "--split", "all"], "invalid choice"),
+        (["presets", "more"], "unknown argument more"),
+        (["config", "nope"], "there is no preset 'nope'"),
+    ],
+)  # fmt: skip
+def test_bad_requests(
+    tempreg: CommandLine, tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    result = tempreg(*words)
+    assert result.returncode == 2
+    assert sentence in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_device_that_is_not_here(tempreg: CommandLine, tmp_path: Path) -> None:
+    result = tempreg("train", "nmnist-trt", "--device", "cuda", "--out", "x")
+    assert result.returncode == 2
+    assert "torch finds no CUDA device" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_holds_another_run(
+    tempreg: CommandLine, finished: Path, tmp_path: Path
+) -> None:
+    before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
+    for words, sentence in (
+        (("--out", str(finished)), "holds a run already"),
+        (("--out", str(finished), "--resume", "--seed", "1"), "has seed: 0, not 1"),
+    ):
+        result = tempreg("train", "nmnist-trt", *QUICK, *words)
+        assert result.returncode == 2
+        assert sentence in result.stderr
+    assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
+
+
+class TestDamagedRuns:
+    """Each on a copy of a finished run."""
+
+    @pytest.fixture
+    def run(self, finished: Path, tmp_path: Path) -> Path:
+        import shutil
+
+        return Path(shutil.copytree(finished, tmp_path / "run"))
+
+    def refused(self, tempreg: CommandLine, sentence: str, *words: str) -> None:
+        result = tempreg(*words)
+        assert result.returncode == 2, result.stderr
+        assert sentence in result.stderr
+        assert len(result.stderr.strip().splitlines()) == 1
+
+    def test_truncated_checkpoint(self, tempreg: CommandLine, run: Path) -> None:
+        (run / "summary.json").unlink()
+        checkpoint = run / "checkpoints" / "last.pt"
+        whole = checkpoint.read_bytes()
+        for size in (0, 100, len(whole) // 2, len(whole) - 1):
+            checkpoint.write_bytes(whole[:size])
+            self.refused(tempreg, "is damaged", "train", "--resume", "--out", "run")
+        assert not (run / "summary.json").exists()
+
+    def test_checkpoint_with_code_in_it(self, tempreg: CommandLine, run: Path) -> None:
+        (run / "summary.json").unlink()
+        import pickle
+
+        class Evil:
+            def __reduce__(self) -> tuple[object, ...]:
+                return (Path.touch, (run.parent / "pwned",))
+
+        (run / "checkpoints" / "last.pt").write_bytes(pickle.dumps(Evil()))
+        self.refused(tempreg, "is damaged", "train", "--resume", "--out", "run")
+        assert not (run.parent / "pwned").exists()
+
+    def test_weights_of_another_network(self, tempreg: CommandLine, run: Path) -> None:
+        config = run / "config.yaml"
+        config.write_text(config.read_text().replace("- 8\n", "- 9\n"))
+        self.refused(tempreg, "belongs to another network", "evaluate", "run")
+
+    def test_truncated_weights(self, tempreg: CommandLine, run: Path) -> None:
+        weights = run / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-10])
+        self.refused(tempreg, "is damaged", "evaluate", "run")
+
+    def test_unfinished(self, tempreg: CommandLine, run: Path) -> None:
+        (run / "model.safetensors").unlink()
+        self.refused(tempreg, "is not finished", "evaluate", "run")
+
+    def test_damaged_config(self, tempreg: CommandLine, run: Path) -> None:
+        (run / "config.yaml").write_text("epochs: [")
+        self.refused(tempreg, "this is not YAML", "evaluate", "run")
+
+    def test_damaged_summary(self, tempreg: CommandLine, run: Path) -> None:
+        (run / "summary.json").write_text("{")
+        self.refused(tempreg, "summary.json is damaged", "train", "--resume", "--out", "run")
+
+
+def test_a_diverging_run_ends_with_code_1(tempreg: CommandLine) -> None:
+    wild = ("--optimizer.name", "sgd", "--optimizer.lr", "1e30", "--optimizer.warmup-epochs", "0")
+    result = tempreg("train", "nmnist-trt", *QUICK, *wild, "--out", "run")
+    assert result.returncode == 1
+    assert "the loss is not finite at epoch 1, batch" in result.stderr
+    assert "Traceback" not in result.stderr

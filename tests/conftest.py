@@ -1,0 +1,66 @@
+"""Shared by all tests: the shapes of inputs, tiny runs, and the command line as a user has it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tempreg.config import PRESETS, RunConfig
+
+# Found whether or not the project's scripts are on PATH.
+COMMAND = [sys.executable, "-c", "import sys; from tempreg.cli import main; sys.exit(main())"]
+SHARED = Path(__file__).parents[2] / "shared"
+
+settings.register_profile("tempreg", deadline=None, max_examples=40, derandomize=True)
+settings.load_profile("tempreg")
+
+CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of golden numbers and real data beside the project."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the folder {SHARED}, which is not here")
+    return SHARED
+
+
+@pytest.fixture
+def tempreg(tmp_path: Path) -> CommandLine:
+    """Runs `tempreg ...` in an empty folder; returns the finished process."""
+
+    def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *words],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tiny() -> RunConfig:
+    """A run of seconds: two epochs of a very small network on N-MNIST."""
+    config = PRESETS["nmnist-trt"]()
+    return replace(
+        config, epochs=2, num_steps=2, model=replace(config.model, channels=(4, 8), dropout=0.1)
+    )
+
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which(os.environ.get("CC", "cc")) is None,
+    reason="needs a C compiler (cc); without one the backend 'compiled' cannot be built",
+)

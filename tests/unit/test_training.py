@@ -1,0 +1,275 @@
+"""The parts of training, and whole tiny runs in this process."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from tempreg.build import build_model, build_objective, evaluate_run, load_run, train
+from tempreg.config import ConfigError, RunConfig, config_text
+from tempreg.data import DataSet, load_dataset
+from tempreg.data.base import ArraySplit
+from tempreg.objectives import RateLoss
+from tempreg.training.checkpoint import CheckpointError, load_weights, save_weights
+from tempreg.training.evaluate import Evaluation, correct_per_step, evaluate
+from tempreg.training.finite import NonFiniteLoss, first_nonfinite
+from tempreg.training.interrupt import Interrupted
+from tempreg.training.progress import Plain, Silent
+from tempreg.training.run_directory import RunDirectory, RunDirectoryError
+from tempreg.training.schedule import WarmupCosine
+from tempreg.training.streams import stream, stream_seed
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    first, second = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_schedule() -> None:
+    lr = WarmupCosine(peak=0.4, steps=12, warmup=4)
+    assert [lr(k) for k in range(4)] == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert lr(4) == pytest.approx(0.4)
+    assert lr(8) == pytest.approx(0.2)
+    assert lr(11) == pytest.approx(0.2 * (1 + math.cos(math.pi * 7 / 8)))
+    assert all(lr(k) > lr(k + 1) for k in range(4, 11))
+
+
+def test_streams_differ_by_purpose_and_place() -> None:
+    seeds = {
+        stream_seed(s, p, e, b) for s in range(2) for p in "ab" for e in range(3) for b in range(3)
+    }
+    assert len(seeds) == 36
+    a, b = (torch.rand(3, generator=stream(1, "order", 2)) for _ in range(2))
+    assert torch.equal(a, b)
+
+
+def test_accuracy_per_step_is_of_the_running_sum() -> None:
+    outputs = torch.tensor([[[1.0, 0.0]], [[0.0, 0.5]], [[0.0, 2.0]]])
+    assert correct_per_step(outputs, torch.tensor([0])).tolist() == [1, 1, 0]
+
+
+def test_evaluation_averages_over_samples_not_batches(tiny: RunConfig) -> None:
+    data = load_dataset("nmnist", num_steps=2)
+    model = build_model(tiny, data)
+    results = [
+        evaluate(model, RateLoss(), data.validation, batch_size=size).evaluation()
+        for size in (100, 7)
+    ]
+    assert results[0].loss == pytest.approx(results[1].loss, rel=1e-5)
+    assert results[0].accuracy_per_step == results[1].accuracy_per_step
+    assert model.training
+
+
+def test_a_run_repeats_bit_for_bit_and_its_config_repeats_it(
+    tiny: RunConfig, tmp_path: Path
+) -> None:
+    a = train(tiny, tmp_path / "a")
+    torch.manual_seed(99)  # nothing may depend on the global generator
+    b = train(replace(tiny, seed=0), tmp_path / "b")
+    other = train(replace(tiny, seed=1), tmp_path / "c")
+    assert same_weights(tmp_path / "a", tmp_path / "b")
+    assert not same_weights(tmp_path / "a", tmp_path / "c")
+    timing = {"seconds", "peak_memory_mb"}
+    assert {k: a[k] for k in a.keys() - timing} == {k: b[k] for k in b.keys() - timing}
+    assert a["test_loss"] != other["test_loss"]
+
+
+def test_what_a_run_leaves(tiny: RunConfig, tmp_path: Path) -> None:
+    summary = train(tiny, tmp_path / "run")
+    run = RunDirectory(tmp_path / "run")
+    names = {p.name for p in run.path.iterdir() if not p.name.startswith(".")}
+    assert names == {
+        "config.yaml", "environment.json", "metrics.jsonl", "summary.json", "checkpoints",
+        "model.safetensors",
+    }  # fmt: skip
+    assert run.config.read_text() == config_text(tiny)
+    assert json.loads(run.summary.read_text()) == summary
+    assert summary["generalization_gap"] == pytest.approx(
+        summary["train_accuracy"] - summary["test_accuracy"]
+    )
+    assert summary["accuracy_per_step"][-1] == summary["test_accuracy"]
+    assert summary["peak_memory_mb"] > 0
+    lines = run.read_metrics()
+    assert [(v["epoch"], v["split"]) for v in lines] == [
+        (1, "train"), (1, "validation"), (2, "train"), (2, "validation"),
+    ]  # fmt: skip
+    for line in lines:
+        terms = line["cross_entropy"] + line["mse"] + line["penalty"]
+        assert line["loss"] == pytest.approx(terms, rel=1e-5)
+        assert len(line["accuracy_per_step"]) == tiny.num_steps
+    assert json.loads(run.environment.read_text())["backend"] in ("compiled", "eager")
+
+    evaluation = evaluate_run(run.path)
+    assert evaluation.accuracy_per_step == summary["accuracy_per_step"]
+    assert len(evaluate_run(run.path, "validation", num_steps=5).accuracy_per_step) == 5
+    with pytest.raises(ConfigError, match="num_steps must be"):
+        evaluate_run(run.path, num_steps=0)
+    assert train(tiny, run.path, resume=True) == summary
+
+
+class StopAfter(Silent):
+    """Sends this process Ctrl-C in the middle of an epoch."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def step(self, samples: int, running: Evaluation) -> None:
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("batches", [5, 22, 30])
+def test_ctrl_c_leaves_a_run_that_ends_the_same(
+    tiny: RunConfig, tmp_path: Path, batches: int
+) -> None:
+    train(tiny, tmp_path / "whole")
+    with pytest.raises(Interrupted, match="continue with: tempreg train --resume"):
+        train(tiny, tmp_path / "cut", reporter=StopAfter(batches))
+    assert not (tmp_path / "cut" / "summary.json").exists()
+    train(tiny, tmp_path / "cut", resume=True)
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
+    metrics = [
+        [
+            {k: v for k, v in line.items() if k != "seconds"}
+            for line in RunDirectory(p).read_metrics()
+        ]
+        for p in (tmp_path / "whole", tmp_path / "cut")
+    ]
+    assert metrics[0] == metrics[1]
+
+
+@pytest.mark.parametrize("name", ["rate", "tet"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_other_settings_train(tiny: RunConfig, tmp_path: Path, name: str, optimizer: str) -> None:
+    config = replace(
+        tiny,
+        epochs=1,
+        keep="best",
+        precision="bf16-mixed" if name == "tet" else "32-true",
+        data=replace(tiny.data, frames="count"),
+        objective=replace(tiny.objective, name=name),
+        optimizer=replace(tiny.optimizer, name=optimizer, clip_norm=1.0, weight_decay=1e-3),
+    )
+    summary = train(config, tmp_path / "run")
+    assert math.isfinite(summary["test_loss"])
+    assert summary["kept_epoch"] == summary["best_val_epoch"] == 1
+
+
+def test_static_images_train(
+    tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = load_dataset("fashion-mnist", num_steps=2)
+
+    def fewer(split: Any) -> ArraySplit:
+        return ArraySplit(split.values[:200], split.targets[:200], scale=split.scale)
+
+    small = DataSet(
+        "small",
+        fewer(full.train),
+        fewer(full.validation),
+        fewer(full.test),
+        full.classes,
+        1,
+        (28, 28),
+    )
+    monkeypatch.setattr("tempreg.build.load_dataset", lambda *_, **__: small)
+    config = replace(tiny, data=replace(tiny.data, name="fashion-mnist"), epochs=4)
+    assert train(config, tmp_path / "run")["train_accuracy"] > 0.2
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny: RunConfig, tmp_path: Path) -> None:
+    wild = replace(tiny, optimizer=replace(tiny.optimizer, name="sgd", lr=1e30, warmup_epochs=0.0))
+    with pytest.raises(
+        NonFiniteLoss, match=r"epoch 1, batch \d+ .*first non-finite numbers are in"
+    ):
+        train(wild, tmp_path / "run")
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_first_nonfinite_names_the_place() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
+    x = torch.ones(3, 2)
+    assert first_nonfinite(net, x * math.nan) == "the input batch"
+    assert "every layer's output is finite" in first_nonfinite(net, x)
+    with torch.no_grad():
+        net[2].weight.fill_(3e38)
+        net[0].bias.fill_(9.0)
+    assert first_nonfinite(net, x) == "the output of 2 (Linear)"
+    net[0].bias.data[0] = math.inf
+    assert "the parameter 0.bias" in first_nonfinite(net, x)
+
+
+def test_weights_of_another_network(tiny: RunConfig, tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    save_weights(file, nn.Linear(3, 2))
+    for other, words in (
+        (nn.Linear(3, 4), "weight has shape|bias has shape"),
+        (nn.Linear(3, 2, bias=False), "has an unknown tensor bias"),
+        (nn.Sequential(nn.Linear(3, 2)), "tensor"),
+    ):
+        with pytest.raises(CheckpointError, match=words):
+            load_weights(file, other)
+    file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_weights(file, nn.Linear(3, 2))
+
+
+def test_two_processes_in_one_folder_are_refused(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with run.locked(), pytest.raises(RunDirectoryError, match="another process"):
+        with RunDirectory(tmp_path / "run").locked():
+            pass
+
+
+def test_folders_that_cannot_be_used(tiny: RunConfig, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("keep")
+    with pytest.raises(RunDirectoryError, match="not an empty folder"):
+        train(tiny, tmp_path / "notes")
+    with pytest.raises(RunDirectoryError, match="not an empty folder"):
+        train(tiny, tmp_path / "notes" / "mine.txt")
+    assert [p.name for p in (tmp_path / "notes").iterdir()] == ["mine.txt"]
+    with pytest.raises(RunDirectoryError, match="holds no run"):
+        load_run(tmp_path / "notes")
+
+
+def test_objects_refuse_settings_that_do_not_fit(tiny: RunConfig, tmp_path: Path) -> None:
+    for config, words in (
+        (replace(tiny, data=replace(tiny.data, name="cifar10")), "no reader"),
+        (replace(tiny, model=replace(tiny.model, name="vggsnn")), r"model\.channels"),
+        (replace(tiny, model=replace(tiny.model, channels=(2,) * 7)), "too small"),
+        (replace(tiny, precision="16-mixed", device="cpu"), "16-mixed needs a CUDA device"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_objective_of_a_config(tiny: RunConfig) -> None:
+    model = build_model(tiny, load_dataset("nmnist", num_steps=2))
+    settings = replace(tiny.objective, lam=0.3, decay=0.7, eps=1e-3, eta=0.2, select="weights")
+    built = build_objective(replace(tiny, objective=settings), model)
+    assert (built.lam, built.decay, built.eps, built.eta) == (0.3, 0.7, 1e-3, 0.2)
+    assert built.select == "weights"
+
+
+def test_plain_progress_line(capsys: pytest.CaptureFixture[str]) -> None:
+    reporter, result = Plain(), Evaluation(1.5, {}, [0.25, 0.5])
+    with reporter:
+        reporter.begin(2, 200, 0)
+        reporter.step(100, result)
+        reporter.epoch(1, result, result, best=True)
+    line = capsys.readouterr().out
+    assert line.startswith("epoch 1/2  loss 1.5000  accuracy 50.00%  validation 50.00% *")
+    assert "samples/s" in line
+    assert line.rstrip().endswith("left")
