@@ -81,34 +81,41 @@ def test_train_then_evaluate(tempreg: CommandLine, tmp_path: Path) -> None:
     assert "finished already" in tempreg("train", "--resume", "--out", "run").stdout
 
 
+# One request a line, without the `--out x` that all those that train are given.
+TRAINING_MISTAKES = [
+    ("nmnist-trtt", "no preset 'nmnist-trtt' (did you mean 'nmnist-trt'?)"),
+    ("", "name a preset or a .yaml file"),
+    ("nmnist-trt --epoch 3", "did you mean '--epochs'?"),
+    ("nmnist-trt --objective.lamda 3", "unknown argument --objective.lamda"),
+    ("nmnist-trt --epochs many", "epochs: expected a whole number, got 'many'"),
+    ("nmnist-trt --augment.flip [", "can't be read as a value"),
+    ("nmnist-trt --objective.decay -1", "objective.decay must be >= 0, got -1.0"),
+    ("nmnist-trt --num-steps 0", "num_steps must be >= 1, got 0"),
+    ("nmnist-trt --out /proc/x", "can't be made"),
+    ("nmnist-trt --data.size 48", "leave data.size out"),
+    ("missing.yaml", "there is no configuration file missing.yaml"),
+    ("paper-cifar10 --precision 32-true", "no reader for the data set 'cifar10'"),
+    ("nmnist-trt --model.name resnet91 --model.channels null", "did you mean 'resnet19'"),
+    ("--resume", "there is no configuration file"),
+]
+OTHER_MISTAKES = [
+    ("trane", "unknown command 'trane' (did you mean 'train'?)"),
+    ("train nmnist-trt", "required: --out"),
+    ("evaluate x", "x holds no run"),
+    ("evaluate x --split all", "invalid choice"),
+    ("presets more", "unknown argument more"),
+    ("config nope", "there is no preset 'nope'"),
+]
+
+
 @pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["trane"], "unknown command 'trane' (did you mean 'train'?)"),
-        (["train", "nmnist-trtt", "--out", "x"], "no preset 'nmnist-trtt' (did you mean 'nmnist-trt'?)"),
-        (["train", "nmnist-trt"], "required: --out"),
-        (["train", "--out", "x"], "name a preset or a .yaml file"),
-        (["train", "nmnist-trt", "--epoch", "3", "--out", "x"], "did you mean '--epochs'?"),
-        (["train", "nmnist-trt", "--objective.lamda", "3", "--out", "x"], "unknown argument"),
-        (["train", "nmnist-trt", "--epochs", "many", "--out", "x"], "epochs: expected a whole number"),
-        (["train", "nmnist-trt", "--augment.flip", "[", "--out", "x"], "can't be read as a value"),
-        (["train", "nmnist-trt", "--objective.decay", "-1", "--out", "x"], "objective.decay must be >= 0"),
-        (["train", "nmnist-trt", "--num-steps", "0", "--out", "x"], "num_steps must be >= 1"),
-        (["train", "missing.yaml", "--out", "x"], "there is no configuration file missing.yaml"),
-        (["train", "paper-cifar10", "--precision", "32-true", "--out", "x"], "no reader for the data set"),
-        (["train", "nmnist-trt", "--model.name", "resnet91", "--model.channels", "null", "--out", "x"], "did you mean 'resnet19'"),
-        (["train", "nmnist-trt", "--out", "/proc/x"], "can't be made"),
-        (["train", "--resume", "--out", "x"], "there is no configuration file"),
-        (["evaluate", "x"], "x holds no run"),
-        (["evaluate", "x", "--split", "all"], "invalid choice"),
-        (["presets", "more"], "unknown argument more"),
-        (["config", "nope"], "there is no preset 'nope'"),
-    ],
-)  # fmt: skip
+    ("request_line", "sentence"),
+    [(f"train --out x {line}", words) for line, words in TRAINING_MISTAKES] + OTHER_MISTAKES,
+)
 def test_bad_requests(
-    tempreg: CommandLine, tmp_path: Path, words: list[str], sentence: str
+    tempreg: CommandLine, tmp_path: Path, request_line: str, sentence: str
 ) -> None:
-    result = tempreg(*words)
+    result = tempreg(*request_line.split())
     assert result.returncode == 2
     assert sentence in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

@@ -76,7 +76,7 @@ def test_terms_add_up_and_are_detached(index: int) -> None:
     loss = criterion(outputs, targets)
     torch.testing.assert_close(sum(criterion.terms.values()), loss.detach())
     assert not any(term.requires_grad for term in criterion.terms.values())
-    assert [*criterion.terms][0] == "cross_entropy"
+    assert next(iter(criterion.terms)) == "cross_entropy"
 
 
 def test_no_penalty_is_the_loss_without_it() -> None:

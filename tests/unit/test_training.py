@@ -225,10 +225,12 @@ def test_weights_of_another_network(tiny: RunConfig, tmp_path: Path) -> None:
 
 
 def test_two_processes_in_one_folder_are_refused(tmp_path: Path) -> None:
-    run = RunDirectory(tmp_path / "run")
-    with run.locked(), pytest.raises(RunDirectoryError, match="another process"):
-        with RunDirectory(tmp_path / "run").locked():
-            pass
+    first, second = RunDirectory(tmp_path / "run"), RunDirectory(tmp_path / "run")
+    refused = pytest.raises(RunDirectoryError, match="another process")
+    with first.locked(), refused, second.locked():
+        pass
+    with second.locked():
+        pass
 
 
 def test_folders_that_cannot_be_used(tiny: RunConfig, tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""Figures of runs: drawn from what run folders hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from tempreg.report.figures import save_figure, training_figure
+from tempreg.report.style import line_styles
+
+METRICS = [
+    {"epoch": e, "split": s, "loss": 2.0 / e, "accuracy": 0.3 * e}
+    for e in (1, 2, 3)
+    for s in ("train", "validation")
+]
+
+
+@pytest.fixture
+def figure() -> Figure:
+    summaries = {
+        "trt": {"accuracy_per_step": [0.5, 0.75]},
+        "rate": {"accuracy_per_step": [0.4, 0.7]},
+    }
+    return training_figure({"trt": METRICS, "rate": METRICS[:2]}, summaries)
+
+
+def test_curves_show_what_was_measured(figure: Figure) -> None:
+    loss, accuracy, steps = figure.axes
+    assert loss.lines[0].get_ydata().tolist() == pytest.approx([2.0, 1.0, 2 / 3])
+    assert len(accuracy.lines) == 4
+    assert steps.lines[0].get_xdata().tolist() == [1, 2]
+    assert steps.lines[1].get_ydata().tolist() == [0.4, 0.7]
+    assert [text.get_text() for text in steps.get_legend().texts] == ["trt", "rate"]
+    assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_saving(figure: Figure, tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / f"curves.{suffix}"
+    save_figure(figure, file)
+    assert file.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+    assert [p.name for p in tmp_path.iterdir()] == [file.name]
+
+
+def test_lines_can_be_told_apart_without_colour() -> None:
+    styles = line_styles(12)
+    assert len({(s["linestyle"], s["marker"]) for s in styles}) == 12
