@@ -12,10 +12,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tempreg.build import train
 from tempreg.cli import per_step_table
 from tempreg.config import PRESETS
 from tempreg.report.figures import save_figure, training_figure
+from tempreg.runs import train
 from tempreg.training.progress import reporter_for
 from tempreg.training.run_directory import RunDirectory
 

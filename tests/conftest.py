@@ -16,7 +16,7 @@ from hypothesis import settings
 from tempreg.config import PRESETS, RunConfig
 
 # Found whether or not the project's scripts are on PATH.
-COMMAND = [sys.executable, "-c", "import sys; from tempreg.cli import main; sys.exit(main())"]
+COMMAND = [sys.executable, "-m", "tempreg"]
 SHARED = Path(__file__).parents[2] / "shared"
 
 settings.register_profile("tempreg", deadline=None, max_examples=40, derandomize=True)

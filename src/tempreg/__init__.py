@@ -6,16 +6,14 @@ The names below load on first use, so that `import tempreg` alone costs next to 
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from tempreg import functional
     from tempreg.models import SpikingNetwork, create_model
     from tempreg.neurons import IF, LIF, PLIF, Neuron
     from tempreg.objectives import Objective, RateLoss, TETLoss, TRTLoss
-
-__version__ = version("tempreg")
 
 _HOMES = {
     "functional": "tempreg.functional",
@@ -48,6 +46,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tempreg")
     if name not in _HOMES:
         raise AttributeError(f"module 'tempreg' has no attribute {name!r}")
     home = importlib.import_module(_HOMES[name])

@@ -1,4 +1,4 @@
-"""The command line. Thin: it reads words, calls `build`, and prints what came of it.
+"""The command line. Thin: it reads words, calls `runs`, and prints what came of it.
 
 Nothing that takes time to import is imported before a command needs it. Exit codes: 0 done,
 1 the run failed, 2 the request can't be met as it stands, 130 interrupted.
@@ -7,6 +7,7 @@ Nothing that takes time to import is imported before a command needs it. Exit co
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -112,12 +113,14 @@ def _train(words: Sequence[str]) -> int:
         source = str(args.out / "config.yaml")
     config = _config(source, args)
 
-    from tempreg.build import train
+    from tempreg.runs import train
     from tempreg.training.progress import reporter_for
     from tempreg.training.run_directory import RunDirectory
 
     finished = RunDirectory(args.out).summary.exists()
     summary = train(config, args.out, resume=args.resume, reporter=reporter_for())
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return 0  # a process that another one started, for training on several devices
     if finished:
         print(f"the run in {args.out} was finished already")
     print(per_step_table({"test accuracy": summary["accuracy_per_step"]}))
@@ -145,7 +148,7 @@ def _evaluate(words: Sequence[str]) -> int:
     import json
     from dataclasses import asdict
 
-    from tempreg.build import evaluate_run
+    from tempreg.runs import evaluate_run
 
     names = ("batch_size", "num_steps", "backend", "device")
     changes = {name: getattr(args, name) for name in names if getattr(args, name) is not None}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.conftest import CommandLine
+from tests.conftest import COMMAND, CommandLine
 
 QUICK = ("--epochs", "1", "--num-steps", "2", "--model.channels", "[4, 8]")
 
@@ -19,8 +22,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished quick run; tests that change it work on a copy."""
     from dataclasses import replace
 
-    from tempreg.build import train
     from tempreg.config import PRESETS
+    from tempreg.runs import train
 
     config = PRESETS["nmnist-trt"]()
     config = replace(config, epochs=1, num_steps=2, model=replace(config.model, channels=(4, 8)))
@@ -202,6 +205,43 @@ class TestDamagedRuns:
     def test_damaged_summary(self, tempreg: CommandLine, run: Path) -> None:
         (run / "summary.json").write_text("{")
         self.refused(tempreg, "summary.json is damaged", "train", "--resume", "--out", "run")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_a_terminal_gets_a_live_line(tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    words = [*COMMAND, "train", "nmnist-trt", *QUICK, "--out", str(tmp_path / "run")]
+    seen = b""
+    with subprocess.Popen(words, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        try:
+            while chunk := os.read(ours, 4096):
+                seen += chunk
+        except OSError:  # how Linux says that the other end was closed
+            pass
+        os.close(ours)
+    text = seen.decode()
+    assert process.returncode == 0, text
+    moving = re.findall(r"(\d+)%  loss \d\.\d+  accuracy +\d+\.\d+%  \d+ samples/s", text)
+    assert len(moving) > 2
+    assert "left" in text
+    assert "epoch 1/1  loss" in text
+
+
+def test_two_processes_train_together(tempreg: CommandLine, tmp_path: Path) -> None:
+    result = tempreg(
+        "train", "nmnist-trt", *QUICK, "--devices", "2", "--device", "cpu", "--out", "run"
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("epoch 1/1  loss") == 1
+    assert result.stdout.count("test accuracy") == 1
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["split"] for line in lines] == ["train", "validation"]
+    alone = tempreg("evaluate", "run", "--json")
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert json.loads(alone.stdout)["accuracy_per_step"] == summary["accuracy_per_step"]
 
 
 def test_a_diverging_run_ends_with_code_1(tempreg: CommandLine) -> None:

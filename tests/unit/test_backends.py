@@ -78,7 +78,7 @@ def test_other_devices() -> None:
 
 
 def test_import_does_not_load_dynamo() -> None:
-    code = "import sys, torch, tempreg.build; tempreg.LIF()(torch.randn(2, 3)); "
+    code = "import sys, torch, tempreg, tempreg.runs; tempreg.LIF()(torch.randn(2, 3)); "
     result = python(
         code + "sys.exit('torch._dynamo' in sys.modules)", PATH="/usr/bin:/bin", HOME="/tmp"
     )

@@ -101,5 +101,7 @@ def test_bad_inputs() -> None:
         LIF()(torch.zeros(0, 3))
     with pytest.raises(TypeError, match="floating-point"):
         LIF()(torch.zeros(2, 3, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"0-d tensor, got shape \[3\]"):
+        lif(torch.zeros(2, 3), tau=torch.ones(3))
     with pytest.raises(ValueError, match=r"state has shape \[4\].*\[3\]"):
         LIF()(torch.zeros(2, 3), torch.zeros(4))

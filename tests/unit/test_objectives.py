@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -12,6 +14,7 @@ from torch.nn import functional as F
 from tempreg import LIF, PLIF, Objective, RateLoss, TETLoss, TRTLoss
 from tempreg.functional import trt_penalty
 from tempreg.objectives import selected_parameters
+from tempreg.unwrap import unwrap
 
 
 def network() -> nn.Sequential:
@@ -147,6 +150,20 @@ def test_wrapped_models_keep_their_names(wrap: str) -> None:
     picked: list[str] = []
     TRTLoss(wrapped, select=lambda name, p: picked.append(name) is None)
     assert picked == [name for name, _ in bare.named_parameters()]
+
+
+def test_fabric_and_ddp_keep_the_names(tmp_path: Path) -> None:
+    from lightning_fabric import Fabric
+    from torch.nn.parallel import DistributedDataParallel
+
+    bare = network()
+    assert unwrap(Fabric(accelerator="cpu", devices=1).setup_module(bare)) is bare
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    try:
+        assert unwrap(DistributedDataParallel(bare)) is bare
+    finally:
+        torch.distributed.destroy_process_group()
 
 
 def test_a_users_own_child_called_module_is_not_unwrapped() -> None:

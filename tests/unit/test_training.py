@@ -14,11 +14,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from tempreg.build import build_model, build_objective, evaluate_run, load_run, train
+from tempreg.build import build_model, build_objective
 from tempreg.config import ConfigError, RunConfig, config_text
 from tempreg.data import DataSet, load_dataset
 from tempreg.data.base import ArraySplit
 from tempreg.objectives import RateLoss
+from tempreg.runs import evaluate_run, load_run, train
 from tempreg.training.checkpoint import CheckpointError, load_weights, save_weights
 from tempreg.training.evaluate import Evaluation, correct_per_step, evaluate
 from tempreg.training.finite import NonFiniteLoss, first_nonfinite
@@ -185,6 +186,12 @@ def test_static_images_train(
     monkeypatch.setattr("tempreg.build.load_dataset", lambda *_, **__: small)
     config = replace(tiny, data=replace(tiny.data, name="fashion-mnist"), epochs=4)
     assert train(config, tmp_path / "run")["train_accuracy"] > 0.2
+
+
+def test_double_precision_trains_and_reads_back(tiny: RunConfig, tmp_path: Path) -> None:
+    summary = train(replace(tiny, epochs=1, precision="64-true"), tmp_path / "run")
+    assert load_file(tmp_path / "run" / "model.safetensors")["head.weight"].dtype == torch.float64
+    assert evaluate_run(tmp_path / "run").loss == pytest.approx(summary["test_loss"], rel=1e-9)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tiny: RunConfig, tmp_path: Path) -> None:

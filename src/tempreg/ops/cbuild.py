@@ -14,6 +14,7 @@ import functools
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -42,11 +43,11 @@ def load(name: str) -> ctypes.CDLL:
 
     Raises KernelUnavailable without a C compiler, or where none of its outputs can be loaded.
     """
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if compiler is None:
+    compiler = tuple(shlex.split(os.environ.get("CC", "cc")))
+    if not compiler or shutil.which(compiler[0]) is None:
         raise KernelUnavailable(
-            f"no C compiler was found (looked for {os.environ.get('CC', 'cc')!r}); install one "
-            "(on Debian: apt-get install gcc) or name it in the environment variable CC"
+            f"no C compiler was found (looked for {' '.join(compiler)!r}); install one (on Debian: "
+            "apt-get install gcc) or name it in the environment variable CC"
         )
     problems = []
     for optional in OPTIONAL_FLAGS:
@@ -56,10 +57,10 @@ def load(name: str) -> ctypes.CDLL:
             problems.append(error.stderr.strip().splitlines()[-1] if error.stderr else str(error))
         except OSError as error:
             problems.append(str(error))
-    raise KernelUnavailable(f"{compiler} could not build {name}.c: {problems[-1]}")
+    raise KernelUnavailable(f"{' '.join(compiler)} could not build {name}.c: {problems[-1]}")
 
 
-def _built(name: str, compiler: str, flags: tuple[str, ...]) -> Path:
+def _built(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Path:
     """The path of the shared object for these flags, compiled now if it is not there."""
     sources = sorted(KERNELS.glob(f"{name}*"))
     digest = hashlib.sha256(repr((flags, _compiler_version(compiler), _processor())).encode())
@@ -72,9 +73,9 @@ def _built(name: str, compiler: str, flags: tuple[str, ...]) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
         compiled, linked = Path(scratch, "kernel.o"), Path(scratch, "kernel.so")
         source = KERNELS / f"{name}.c"
-        _run(compiler, *flags, "-c", str(source), "-o", str(compiled))
+        _run(*compiler, *flags, "-c", str(source), "-o", str(compiled))
         # Linked without -fopenmp on purpose: see the module's docstring.
-        _run(compiler, "-shared", str(compiled), "-o", str(linked), "-lm")
+        _run(*compiler, "-shared", str(compiled), "-o", str(linked), "-lm")
         ctypes.CDLL(str(linked))
         linked.replace(target)
     return target
@@ -85,8 +86,8 @@ def _run(*command: str) -> str:
 
 
 @functools.cache
-def _compiler_version(compiler: str) -> str:
-    return _run(compiler, "--version")
+def _compiler_version(compiler: tuple[str, ...]) -> str:
+    return _run(*compiler, "--version")
 
 
 @functools.cache

@@ -108,13 +108,16 @@ def lif(
             f"the state has shape {[*v0.shape]}, but one timestep of the input has "
             f"{[*x.shape[1:]]}: pass the state that this batch ended with, or none to start"
         )
+    if isinstance(tau, Tensor) and tau.ndim != 0:
+        raise ValueError(f"tau must be a number or a 0-d tensor, got shape {[*tau.shape]}")
     dtype, out_dtype = state_dtype(x.dtype), x.dtype
     x = x.to(dtype)
     v0 = x.new_zeros(x.shape[1:]) if v0 is None else v0.to(dtype)
+    # A tensor, because CUDA divides by a plain number through its rounded reciprocal.
+    tau = tau.to(x) if isinstance(tau, Tensor) else x.new_full((), tau)
     if resolve_backend(backend, x.device.type) == "reference":
         spikes, v = lif_reference(x, v0, tau, spec)
     else:
         module = _MODULES[backend, x.device.type]
-        tau = torch.as_tensor(tau, dtype=dtype, device=x.device)
         spikes, v = LIFFunction.apply(x, v0, tau, spec, module)
     return spikes.to(out_dtype), v

@@ -78,11 +78,11 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     try:
         model.load_state_dict(content["model"])
         optimizer.load_state_dict(content["optimizer"])
-    except (RuntimeError, ValueError, KeyError) as error:
+        return Position(**content["position"])
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"the checkpoint {path} belongs to another network: {_first_line(error)}"
         ) from None
-    return Position(**content["position"])
 
 
 def save_weights(path: Path, model: nn.Module) -> None:

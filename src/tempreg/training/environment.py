@@ -30,12 +30,15 @@ def environment(backend: str, device: torch.device) -> dict[str, Any]:
     }
 
 
-def peak_memory_mb(device: torch.device) -> float:
-    """The most memory held so far: by torch on a GPU, else by this process (MiB)."""
+def peak_memory_mb(device: torch.device) -> float | None:
+    """The most memory held so far in MiB, by torch on a GPU, else by this process.
+
+    None where the system doesn't say (Windows).
+    """
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
     if sys.platform == "win32":
-        return float("nan")
+        return None
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -240,6 +240,7 @@ class Trainer:
     def _sum(self, values: Tensor) -> Tensor:
         if self.fabric.world_size == 1:
             return values
+        values = values.to(self.fabric.device)
         return torch.as_tensor(self.fabric.all_reduce(values, reduce_op="sum"))
 
     def _stop_asked(self, request: StopRequest) -> bool:
