@@ -22,7 +22,15 @@ from pathlib import Path
 
 KERNELS = Path(__file__).parent / "kernels"
 # Without contraction or fast-math, a kernel's arithmetic is the equations', bit for bit.
-BASE_FLAGS = ("-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC")
+BASE_FLAGS = (
+    "-O2",
+    "-ftree-vectorize",
+    "-fvect-cost-model=dynamic",
+    "-ffp-contract=off",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fPIC",
+)
 OPTIONAL_FLAGS = (("-march=native", "-fopenmp"), ("-fopenmp",), ("-march=native",), ())
 
 

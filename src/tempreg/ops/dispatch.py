@@ -112,9 +112,12 @@ def lif(
         raise ValueError(f"tau must be a number or a 0-d tensor, got shape {[*tau.shape]}")
     dtype, out_dtype = state_dtype(x.dtype), x.dtype
     x = x.to(dtype)
-    v0 = x.new_zeros(x.shape[1:]) if v0 is None else v0.to(dtype)
+    v0 = x.new_zeros(()).expand(x.shape[1:]) if v0 is None else v0.to(dtype)
     # A tensor, because CUDA divides by a plain number through its rounded reciprocal.
-    tau = tau.to(x) if isinstance(tau, Tensor) else x.new_full((), tau)
+    if isinstance(tau, Tensor):
+        tau = tau.to(device=x.device, dtype=dtype)
+    else:
+        tau = torch.full((), tau, device=x.device, dtype=dtype)
     if resolve_backend(backend, x.device.type) == "reference":
         spikes, v = lif_reference(x, v0, tau, spec)
     else:

@@ -1,4 +1,4 @@
-"""How kernels see a sequence in memory."""
+"""How kernels see tensors in memory, without copying what they can read in place."""
 
 from __future__ import annotations
 
@@ -13,3 +13,15 @@ def rows(x: Tensor) -> tuple[Tensor, int]:
     if x.stride(0) == 0 and x[0].is_contiguous():
         return x, 0
     return x.contiguous(), x[0].numel()
+
+
+def elements(v: Tensor) -> tuple[Tensor, int]:
+    """v [*N] contiguous with step 1, or as it is with step 0 where one number stands for all."""
+    if v.numel() > 1 and not any(v.stride()):
+        return v, 0
+    return v.contiguous(), 1
+
+
+def zeros(like: Tensor) -> Tensor:
+    """Zeros in the shape of `like` that take the memory of one; not to be written to."""
+    return like.new_zeros(()).expand(like.shape)

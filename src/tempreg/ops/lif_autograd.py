@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tempreg.ops.layout import zeros
 from tempreg.ops.spec import LIFSpec
 
 
@@ -43,20 +44,22 @@ class LIFFunction(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, v0, tau, ctx.spec, ctx.backend = inputs
+        ctx.set_materialize_grads(False)  # the last state is seldom used: no zeros for it
         ctx.save_for_backward(x, v0, tau)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:
         x, v0, tau = ctx.saved_tensors
-        gx, gv0, gtau = LIFBackward.apply(*grad_outputs, x, v0, tau, ctx.spec, ctx.backend)
-        needed = ctx.needs_input_grad
-        return (
-            gx if needed[0] else None,
-            gv0 if needed[1] else None,
-            gtau.sum() if needed[2] else None,
-            None,
-            None,
-        )
+        gs, gv = grad_outputs
+        if gs is None and gv is None:
+            return None, None, None, None, None
+        gs = zeros(x) if gs is None else gs
+        gv = zeros(v0) if gv is None else gv
+        _, of_v0, of_tau, *_ = ctx.needs_input_grad
+        gx, *rest = LIFBackward.apply(gs, gv, x, v0, tau, ctx.spec, ctx.backend, of_v0 or of_tau)
+        gv0 = rest[0] if of_v0 else None
+        gtau = rest[1].sum() if of_tau else None
+        return gx, gv0, gtau, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
@@ -73,10 +76,10 @@ class LIFBackward(torch.autograd.Function):
     @staticmethod
     def forward(
         gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec,
-        backend: ModuleType,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        gx, gv0, gtau = backend.backward(gs, gv, x, v0, tau, spec)
-        return gx, gv0, gtau
+        backend: ModuleType, rest: bool,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        gradients: tuple[Tensor, ...] = backend.backward(gs, gv, x, v0, tau, spec, rest)
+        return gradients
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -91,11 +94,12 @@ class LIFBackward(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
-        gs, gv, x, v0, tau, spec, backend = args
+        gs, gv, x, v0, tau, spec, backend, rest = args
         _refuse_mapped_tau(in_dims[4])
         places = (1, 0, 1, 0)
         folded = [
             _fold_batch(info.batch_size, dim, tensor, at)
             for dim, tensor, at in zip(in_dims[:4], (gs, gv, x, v0), places, strict=True)
         ]
-        return LIFBackward.apply(*folded, tau, spec, backend), (1, 0, 0)
+        gradients = LIFBackward.apply(*folded, tau, spec, backend, rest)
+        return gradients, (1, 0, 0)[: len(gradients)]

@@ -16,28 +16,30 @@ import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
-from tempreg.ops.layout import rows
+from tempreg.ops.layout import elements, rows
 from tempreg.ops.spec import LIFSpec
 from tempreg.surrogate import DERIVATIVES, SURROGATE_CODES
 
 SCRATCH_BYTES = 128 * 1024
 """A thread's room for the membrane potentials of one block: it should fit a level-2 cache."""
+MOST_BLOCK = 1024  # as in kernels/lif.c
 PARALLEL_FROM = 32_768
 """Elements below which starting threads costs more than it saves."""
 _SUFFIX = {torch.float32: "float", torch.float64: "double"}
 _POINTER, _INT, _LONG, _DOUBLE = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_double
-_FORWARD = [_POINTER, _LONG, *[_POINTER] * 3, *[_LONG] * 2, *[_DOUBLE] * 3, *[_INT] * 2]
+_FORWARD = [
+    *[_POINTER, _LONG] * 2, *[_POINTER] * 2, *[_LONG] * 2, *[_DOUBLE] * 3, *[_INT] * 2,
+]  # fmt: skip
 _BACKWARD = [
-    *[_POINTER] * 3, _LONG, *[_POINTER] * 2, _LONG, *[_POINTER] * 2,
-    *[_LONG] * 2, *[_DOUBLE] * 4, *[_INT] * 4,
+    _POINTER, *[_POINTER, _LONG] * 4, *[_POINTER] * 3, *[_LONG] * 2, *[_DOUBLE] * 4, *[_INT] * 4,
 ]  # fmt: skip
 
 _library = torch.library.Library("tempreg", "DEF")
 _SPEC = "float v_threshold, float? v_reset, int surrogate, float surrogate_param, bool detach"
 _library.define(f"lif_forward(Tensor x, Tensor v0, Tensor tau, {_SPEC}) -> (Tensor, Tensor)")
 _library.define(
-    f"lif_backward(Tensor gs, Tensor gv, Tensor x, Tensor v0, Tensor tau, {_SPEC})"
-    " -> (Tensor, Tensor, Tensor)"
+    f"lif_backward(Tensor gs, Tensor gv, Tensor x, Tensor v0, Tensor tau, {_SPEC}, bool rest)"
+    " -> Tensor[]"
 )
 
 
@@ -48,11 +50,10 @@ def forward(x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec) -> tuple[Tensor, 
 
 
 def backward(
-    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, v0 and (by neuron) tau."""
-    gx, gv0, gtau = torch.ops.tempreg.lif_backward(gs, gv, x, v0, tau, *_coded(spec))
-    return gx, gv0, gtau
+    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec, rest: bool = True
+) -> tuple[Tensor, ...]:
+    """The gradient of x and, if asked for the `rest`, those of v0 and (by neuron) tau."""
+    return tuple(torch.ops.tempreg.lif_backward(gs, gv, x, v0, tau, *_coded(spec), rest))
 
 
 def _coded(spec: LIFSpec) -> tuple[float, float | None, int, float, bool]:
@@ -77,36 +78,38 @@ def _forward_cpu(
     surrogate: int, surrogate_param: float, detach: bool,
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     steps, neurons = x.shape[0], v0.numel()
-    x, x_step = rows(x)
-    v0 = v0.contiguous()
+    (x, x_step), (v0, v0_step) = rows(x), elements(v0)
     spikes = torch.empty(x.shape, dtype=x.dtype)
     v = torch.empty(v0.shape, dtype=v0.dtype)
     _kernel("forward", x.dtype)(
-        x.data_ptr(), x_step, v0.data_ptr(), spikes.data_ptr(), v.data_ptr(), steps, neurons,
-        tau.item(), v_threshold, v_reset or 0.0, v_reset is None, _threads(x.numel()),
+        x.data_ptr(), x_step, v0.data_ptr(), v0_step, spikes.data_ptr(), v.data_ptr(),
+        steps, neurons, tau.item(), v_threshold, v_reset or 0.0,
+        v_reset is None, _threads(x.numel()),
     )  # fmt: skip
     return spikes, v
 
 
 def _backward_cpu(
     gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, v_threshold: float,
-    v_reset: float | None, surrogate: int, surrogate_param: float, detach: bool,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    v_reset: float | None, surrogate: int, surrogate_param: float, detach: bool, rest: bool,
+) -> list[Tensor]:  # fmt: skip
     steps, neurons = x.shape[0], v0.numel()
-    x, x_step = rows(x)
-    gs, v0 = gs.contiguous(), v0.contiguous()
-    gv = gv.clone(memory_format=torch.contiguous_format)
+    gs, (gv, gv_step) = gs.contiguous(), elements(gv)
+    (x, x_step), (v0, v0_step) = rows(x), elements(v0)
     threads = _threads(x.numel())
-    block = max(16, min(1024, SCRATCH_BYTES // (x.element_size() * steps) // 16 * 16))
-    scratch = torch.empty(threads * steps * min(block, max(neurons, 1)), dtype=x.dtype)
-    gx, gtau = torch.empty(gs.shape, dtype=x.dtype), torch.empty(v0.shape, dtype=x.dtype)
+    fitting = SCRATCH_BYTES // (x.element_size() * steps) // 16 * 16
+    block = min(max(16, min(MOST_BLOCK, fitting)), max(neurons, 1))
+    scratch = torch.empty(threads * steps * block, dtype=x.dtype)
+    shapes = [gs.shape, v0.shape, v0.shape] if rest else [gs.shape]
+    results = [torch.empty(shape, dtype=x.dtype) for shape in shapes]
+    gx, gv0, gtau = [r.data_ptr() for r in results] if rest else [results[0].data_ptr(), 0, 0]
     _kernel("backward", x.dtype)(
-        gs.data_ptr(), gv.data_ptr(), x.data_ptr(), x_step, v0.data_ptr(), scratch.data_ptr(),
-        min(block, max(neurons, 1)), gx.data_ptr(), gtau.data_ptr(), steps, neurons,
+        gs.data_ptr(), gv.data_ptr(), gv_step, x.data_ptr(), x_step, v0.data_ptr(), v0_step,
+        scratch.data_ptr(), block, gx, gv0, gtau, steps, neurons,
         tau.item(), v_threshold, v_reset or 0.0, surrogate_param,
         v_reset is None, surrogate, detach, threads,
     )  # fmt: skip
-    return gx, gv, gtau
+    return results
 
 
 _library.impl("lif_forward", _forward_cpu, "CPU")
@@ -118,9 +121,10 @@ def _forward_shapes(x: Tensor, v0: Tensor, *_: object) -> tuple[Tensor, Tensor]:
 
 
 def _backward_shapes(
-    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, *_: object
-) -> tuple[Tensor, Tensor, Tensor]:
-    return gs.new_empty(gs.shape), v0.new_empty(v0.shape), v0.new_empty(v0.shape)
+    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, *others: object
+) -> list[Tensor]:
+    shapes = [gs.shape, v0.shape, v0.shape] if others[-1] else [gs.shape]
+    return [x.new_empty(shape) for shape in shapes]
 
 
 torch.library.register_fake("tempreg::lif_forward")(_forward_shapes)

@@ -38,9 +38,9 @@ def forward(x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec) -> tuple[Tensor, 
 
 
 def backward(
-    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, v0 and (by neuron) tau."""
+    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec, rest: bool = True
+) -> tuple[Tensor, ...]:
+    """The gradient of x and, if asked for the `rest`, those of v0 and (by neuron) tau."""
     derivative = DERIVATIVES[spec.surrogate]
     membranes, v = [], v0
     for x_t in x.unbind(0):
@@ -53,8 +53,9 @@ def backward(
         gh = gs_t * phi + gv * _reset_derivative(h, phi, spec)
         gx.append(gh)
         gv = gh / tau
-        gtau = gtau - gv * (v_before / tau)
-    return torch.stack(gx[::-1]), gv, gtau
+        if rest:
+            gtau = gtau - gv * (v_before / tau)
+    return (torch.stack(gx[::-1]), gv, gtau) if rest else (torch.stack(gx[::-1]),)
 
 
 def _reset_derivative(h: Tensor, phi: Tensor, spec: LIFSpec) -> Tensor | float:

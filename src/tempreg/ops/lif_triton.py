@@ -151,11 +151,11 @@ def forward(x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec) -> tuple[Tensor, 
 
 
 def backward(
-    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, v0 and (by neuron) tau."""
+    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec, rest: bool = True
+) -> tuple[Tensor, ...]:
+    """The gradient of x and, if asked for the `rest`, those of v0 and (by neuron) tau."""
     gx, gv0, gtau = torch.ops.tempreg.lif_triton_backward(gs, gv, x, v0, tau, *spec)
-    return gx, gv0, gtau
+    return (gx, gv0, gtau) if rest else (gx,)
 
 
 def _launch_forward(x: Tensor, v0: Tensor, tau: Tensor, *constants: Any) -> tuple[Tensor, Tensor]:

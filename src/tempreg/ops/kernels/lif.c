@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#define MOST_BLOCK 1024
+
 #ifdef _OPENMP
 #include <omp.h>
 #define THREAD_NUMBER omp_get_thread_num()

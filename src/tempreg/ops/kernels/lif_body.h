@@ -3,10 +3,11 @@
  *   NAME(n)     n with the type's suffix
  *   FABS, EXPN  absolute value, and exp(-a) for a >= 0
  *
- * Layout: x[t * x_step + n], s, gs and gx[t * N + n] for t < T and n < N; v0, v, gv, gv0,
- * gtau[n]. x_step is N, or 0 where every timestep has the same input. Neurons go in blocks
- * that fit the cache, with time inside a block. Nothing is fused or reassociated (the file
- * is compiled with -ffp-contract=off): spikes are those of the equations, bit for bit.
+ * Layout: x[t * x_step + n]; s, gs and gx[t * N + n] for t < T and n < N; v, gv0 and gtau[n];
+ * v0[n * v0_step] and gv[n * gv_step]. x_step is N, or 0 where every timestep has the same
+ * input; the other steps are 1, or 0 where one number stands for all neurons. Neurons go in
+ * blocks that fit the cache, with time inside a block. Nothing is fused or reassociated (the
+ * file is compiled with -ffp-contract=off): spikes are those of the equations, bit for bit.
  */
 
 #define HARD 0
@@ -54,47 +55,47 @@ static inline __attribute__((always_inline)) void NAME(forward_block)(
     }
 }
 
-/* vs holds v[t-1] of the block, then time runs backwards; vs[t * m + i]. */
+/* decayed[t * m + i] holds v[t-1] / tau of the block, found forwards; then time runs back. */
 static inline __attribute__((always_inline)) void NAME(backward_block)(
-    const REAL *gs, const REAL *x, int64_t x_step, const REAL *v0, REAL *restrict vs, REAL *gx,
-    REAL *restrict gv, REAL *restrict gtau, int64_t T, int64_t N, int64_t m, REAL tau, REAL vth,
-    REAL vr, REAL p, int kind, int surrogate, int detach) {
-    for (int64_t i = 0; i < m; i++) vs[i] = v0[i];
+    const REAL *gs, const REAL *x, int64_t x_step, REAL *decayed, REAL *gx, REAL *restrict gv,
+    REAL *restrict gtau, int64_t T, int64_t N, int64_t m, REAL tau, REAL vth, REAL vr, REAL p,
+    int kind, int surrogate, int detach) {
     for (int64_t t = 0; t + 1 < T; t++) {
         const REAL *restrict xt = x + t * x_step;
-        const REAL *restrict v = vs + t * m;
-        REAL *restrict next = vs + (t + 1) * m;
+        const REAL *restrict now = decayed + t * m;
+        REAL *restrict next = decayed + (t + 1) * m;
         for (int64_t i = 0; i < m; i++) {
-            REAL h = v[i] / tau + xt[i];
-            next[i] = NAME(reset)(h, NAME(spike)(h, vth), vth, vr, kind);
+            REAL h = now[i] + xt[i];
+            next[i] = NAME(reset)(h, NAME(spike)(h, vth), vth, vr, kind) / tau;
         }
     }
-    for (int64_t i = 0; i < m; i++) gtau[i] = 0;
+    REAL decay = 1 / tau;
     for (int64_t t = T - 1; t >= 0; t--) {
         const REAL *restrict xt = x + t * x_step;
         const REAL *restrict gst = gs + t * N;
-        const REAL *restrict v = vs + t * m;
+        const REAL *restrict now = decayed + t * m;
         REAL *restrict gxt = gx + t * N;
         for (int64_t i = 0; i < m; i++) {
-            REAL decayed = v[i] / tau, h = decayed + xt[i];
+            REAL h = now[i] + xt[i];
             REAL f = NAME(phi)(h - vth, p, surrogate);
             REAL kept = kind == SOFT ? (REAL)1 : 1 - NAME(spike)(h, vth);
             REAL through = kind == SOFT ? -vth * f : (vr - h) * f;
             REAL gh = gst[i] * f + gv[i] * (detach ? kept : kept + through);
             gxt[i] = gh;
-            gv[i] = gh / tau;
-            gtau[i] -= gv[i] * decayed;
+            gv[i] = gh * decay;
         }
+        if (gtau)
+            for (int64_t i = 0; i < m; i++) gtau[i] -= gv[i] * now[i];
     }
 }
 
-void NAME(lif_forward)(const REAL *x, int64_t x_step, const REAL *v0, REAL *s, REAL *v, int64_t T,
-                       int64_t N, double tau, double vth, double vr, int kind, int threads) {
-    const int64_t block = 1024;
+void NAME(lif_forward)(const REAL *x, int64_t x_step, const REAL *v0, int64_t v0_step, REAL *s,
+                       REAL *v, int64_t T, int64_t N, double tau, double vth, double vr, int kind,
+                       int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t n = 0; n < N; n += block) {
-        int64_t m = N - n < block ? N - n : block;
-        memcpy(v + n, v0 + n, (size_t)m * sizeof(REAL));
+    for (int64_t n = 0; n < N; n += MOST_BLOCK) {
+        int64_t m = N - n < MOST_BLOCK ? N - n : MOST_BLOCK;
+        for (int64_t i = 0; i < m; i++) v[n + i] = v0[(n + i) * v0_step];
         if (kind == SOFT)
             NAME(forward_block)(x + n, x_step, s + n, v + n, T, N, m, tau, vth, vr, SOFT);
         else
@@ -102,19 +103,27 @@ void NAME(lif_forward)(const REAL *x, int64_t x_step, const REAL *v0, REAL *s, R
     }
 }
 
-/* gv arrives holding the gradient of the last state and leaves holding that of v0.
- * scratch has room for threads * T * block elements. */
-void NAME(lif_backward)(const REAL *gs, REAL *gv, const REAL *x, int64_t x_step, const REAL *v0,
-                        REAL *scratch, int64_t block, REAL *gx, REAL *gtau, int64_t T, int64_t N,
-                        double tau, double vth, double vr, double p, int kind, int surrogate,
+/* scratch has room for threads * T * block elements, block <= MOST_BLOCK. gv0 and gtau may be
+ * null, both together, where nobody asks for these gradients. */
+void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const REAL *x,
+                        int64_t x_step, const REAL *v0, int64_t v0_step, REAL *scratch,
+                        int64_t block, REAL *gx, REAL *gv0, REAL *gtau, int64_t T, int64_t N,
+                        double tau64, double vth, double vr, double p, int kind, int surrogate,
                         int detach, int threads) {
+    REAL tau = (REAL)tau64;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {
         int64_t m = N - n < block ? N - n : block;
-        REAL *vs = scratch + (int64_t)THREAD_NUMBER * T * block;
+        REAL *decayed = scratch + (int64_t)THREAD_NUMBER * T * block;
+        REAL g[MOST_BLOCK], *sum = gtau ? gtau + n : 0;
+        for (int64_t i = 0; i < m; i++) {
+            decayed[i] = v0[(n + i) * v0_step] / tau;
+            g[i] = gv[(n + i) * gv_step];
+            if (sum) sum[i] = 0;
+        }
 #define RUN(KIND, SURROGATE)                                                                     \
-    NAME(backward_block)(gs + n, x + n, x_step, v0 + n, vs, gx + n, gv + n, gtau + n, T, N, m,   \
-                         tau, vth, vr, p, KIND, SURROGATE, detach)
+    NAME(backward_block)(gs + n, x + n, x_step, decayed, gx + n, g, sum, T, N, m, tau, vth, vr,  \
+                         p, KIND, SURROGATE, detach)
         switch (surrogate * 2 + kind) {
             case 0: RUN(HARD, 0); break;
             case 1: RUN(SOFT, 0); break;
@@ -126,6 +135,8 @@ void NAME(lif_backward)(const REAL *gs, REAL *gv, const REAL *x, int64_t x_step,
             default: RUN(SOFT, 3); break;
         }
 #undef RUN
+        if (gv0)
+            for (int64_t i = 0; i < m; i++) gv0[n + i] = g[i];
     }
 }
 
