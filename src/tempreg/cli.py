@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ SHORT_FLAGS = {"objective": "objective.name"}
 
 
 class _Parser(argparse.ArgumentParser):
-    """argparse, with errors as one sentence and unknown options with a suggestion. Final."""
+    """argparse, with errors as one sentence, unknown options with a suggestion. Final."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, **options)
@@ -32,7 +33,7 @@ class _Parser(argparse.ArgumentParser):
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Parse all words, with underscores in option names taken as hyphens."""
-        known, unknown = self.parse_known_args([_hyphenated(word) for word in words])
+        known, unknown = self.parse_known_args(_tidied(words))
         if unknown:
             from tempreg.config.structure import suggest
 
@@ -42,11 +43,18 @@ class _Parser(argparse.ArgumentParser):
         return known
 
 
-def _hyphenated(word: str) -> str:
-    if not word.startswith("--"):
-        return word
-    name, equals, value = word.partition("=")
-    return name.replace("_", "-") + equals + value
+def _tidied(words: Sequence[str]) -> list[str]:
+    """Option names with hyphens, and negative numbers, which look like options, tied to theirs."""
+    tidy: list[str] = []
+    for word in words:
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            tidy.append(name.replace("_", "-") + equals + value)
+        elif re.match(r"-[\d.]", word) and tidy and tidy[-1].startswith("--"):
+            tidy[-1] += f"={word}"
+        else:
+            tidy.append(word)
+    return tidy
 
 
 def _add_settings(parser: _Parser) -> None:
@@ -68,10 +76,9 @@ def _add_settings(parser: _Parser) -> None:
 
 def _config(source: str, words: argparse.Namespace) -> RunConfig:
     """The preset or file called `source`, with the settings given as flags."""
-    import yaml
-
     from tempreg.config import PRESETS, ConfigError, config_from_dict, config_to_dict, read_config
     from tempreg.config.structure import leaves, suggest
+    from tempreg.config.yaml import parse
 
     if source in PRESETS:
         config = PRESETS[source]()
@@ -89,10 +96,7 @@ def _config(source: str, words: argparse.Namespace) -> RunConfig:
         *path, name = dotted.split(".")
         for key in path:
             section = section[key]
-        try:
-            section[name] = text if kind is str else yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--{dotted}: {text!r} can't be read as a value") from None
+        section[name] = text if kind is str else parse(text, f"--{dotted}")
     return config_from_dict(data, "settings")
 
 
@@ -142,6 +146,7 @@ def _evaluate(words: Sequence[str]) -> int:
     parser.add_argument("--num-steps", type=int, help="timesteps T (default: as trained)")
     parser.add_argument("--backend", help="how LIF neurons are run (default: as trained)")
     parser.add_argument("--device", help="auto, cpu or cuda (default: as trained)")
+    parser.add_argument("--precision", help="of the arithmetic (default: as trained)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     args = parser.parse(words)
 
@@ -150,7 +155,7 @@ def _evaluate(words: Sequence[str]) -> int:
 
     from tempreg.runs import evaluate_run
 
-    names = ("batch_size", "num_steps", "backend", "device")
+    names = ("batch_size", "num_steps", "backend", "device", "precision")
     changes = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     result = evaluate_run(args.run, args.split, **changes)
     if args.json:

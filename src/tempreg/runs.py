@@ -85,6 +85,8 @@ def train(
         if not continuing:
             run.check_new()
             run.create(config_text(config), environment(backend, fabric.device))
+        else:
+            run.note_environment(environment(backend, fabric.device))
         fabric.barrier()
         return trainer.fit()
 
@@ -114,6 +116,8 @@ def load_run(path: Path, **changes: Any) -> tuple[RunConfig, DataSet, SpikingNet
         data = build_data(config)
         network = build_model(config, data)
         objective = build_objective(config, network)
+    if config.precision == "64-true":
+        network.double()
     load_weights(run.weights, network)
     return config, data, network.eval(), objective
 
@@ -122,7 +126,7 @@ def evaluate_run(path: Path, split: str = "test", **changes: Any) -> Evaluation:
     """Loss and accuracy at every timestep of a finished run's network on one of its splits.
 
     `changes` replace settings of the run: num_steps, to run at another T than it was trained
-    at, batch_size, backend or device.
+    at, batch_size, backend, device or precision.
     """
     config, data, network, objective = load_run(path, **changes)
     fabric = build_fabric(replace(config, devices=1))

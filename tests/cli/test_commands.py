@@ -54,6 +54,8 @@ def test_presets_and_config(tempreg: CommandLine, tmp_path: Path) -> None:
     yaml = tempreg("config", "nmnist-trt", "--objective", "tet", "--objective.tet_lam", "1e-4")
     assert yaml.returncode == 0
     (tmp_path / "mine.yaml").write_text(yaml.stdout)
+    negative = tempreg("config", "mine.yaml", "--model.v-reset", "-1e-3").stdout
+    assert "v_reset: -0.001" in negative
     again = tempreg("config", "mine.yaml", "--epochs=7", "--model.v-reset", "null")
     assert "name: tet" in again.stdout
     assert "tet_lam: 0.0001" in again.stdout
@@ -64,7 +66,7 @@ def test_presets_and_config(tempreg: CommandLine, tmp_path: Path) -> None:
 def test_train_then_evaluate(tempreg: CommandLine, tmp_path: Path) -> None:
     trained = tempreg("train", "nmnist-trt", *QUICK, "--out", "run")
     assert trained.returncode == 0, trained.stderr
-    assert trained.stderr == ""
+    assert "Traceback" not in trained.stderr
     assert "epoch 1/1  loss " in trained.stdout
     assert "test accuracy" in trained.stdout
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
@@ -91,10 +93,10 @@ TRAINING_MISTAKES = [
     ("nmnist-trt --epoch 3", "did you mean '--epochs'?"),
     ("nmnist-trt --objective.lamda 3", "unknown argument --objective.lamda"),
     ("nmnist-trt --epochs many", "epochs: expected a whole number, got 'many'"),
-    ("nmnist-trt --augment.flip [", "can't be read as a value"),
+    ("nmnist-trt --augment.flip [", "--augment.flip, line 1: this is not YAML"),
     ("nmnist-trt --objective.decay -1", "objective.decay must be >= 0, got -1.0"),
     ("nmnist-trt --num-steps 0", "num_steps must be >= 1, got 0"),
-    ("nmnist-trt --out /proc/x", "can't be made"),
+    ("nmnist-trt --out /proc/x", "can't be written to"),
     ("nmnist-trt --data.size 48", "leave data.size out"),
     ("missing.yaml", "there is no configuration file missing.yaml"),
     ("paper-cifar10 --precision 32-true", "no reader for the data set 'cifar10'"),
@@ -180,9 +182,14 @@ class TestDamagedRuns:
             def __reduce__(self) -> tuple[object, ...]:
                 return (Path.touch, (run.parent / "pwned",))
 
-        (run / "checkpoints" / "last.pt").write_bytes(pickle.dumps(Evil()))
-        self.refused(tempreg, "is damaged", "train", "--resume", "--out", "run")
-        assert not (run.parent / "pwned").exists()
+        checkpoint = run / "checkpoints" / "last.pt"
+        for content in (pickle.dumps(Evil()), None):
+            if content is None:
+                torch.save({"version": Evil()}, checkpoint)
+            else:
+                checkpoint.write_bytes(content)
+            self.refused(tempreg, "is damaged", "train", "--resume", "--out", "run")
+            assert not (run.parent / "pwned").exists()
 
     def test_weights_of_another_network(self, tempreg: CommandLine, run: Path) -> None:
         config = run / "config.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -53,6 +54,8 @@ def test_sigkill_in_an_epoch_changes_nothing(
     resumed = tempreg("train", "--resume", "--out", "run")
     assert resumed.returncode == 0, resumed.stderr
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == whole
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 1, 2, 2, 3, 3]
     leftovers = [p.name for p in (tmp_path / "run").rglob("*.tmp")]
     assert leftovers == []
 

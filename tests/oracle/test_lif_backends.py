@@ -87,6 +87,62 @@ def test_equal_in_float32(backend: str, surrogate: str) -> None:
     torch.testing.assert_close(actual[4], expected[4], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("backend", ["reference", *FAST])
+def test_the_threshold_itself_is_not_crossed(backend: str) -> None:
+    x = torch.tensor([[1.0, 1.0000001, 0.9999999], [0.5, 0.0, 0.5]])
+    spikes, v = lif(x, None, 2.0, LIFSpec(), backend)
+    assert spikes.tolist() == [[0, 1, 0], [0, 0, 0]]
+    assert v[0] == 1.0
+
+
+@pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize("tau", [1.1, 3.0, 7.0])
+def test_true_division_in_float32(backend: str, tau: float) -> None:
+    """v * (1 / tau) and v / tau differ in the last bit; the state shows it."""
+    x, v0, _ = inputs(12, (5000,), tau, torch.float32, 8)
+    tau_tensor = torch.tensor(tau)
+    states = [lif(x, v0, tau_tensor, LIFSpec(), name)[1] for name in (backend, "reference")]
+    assert torch.equal(*states)
+    assert not torch.equal(v0 / tau_tensor, v0 * (1 / tau_tensor))
+
+
+@pytest.mark.parametrize("backend", FAST)
+def test_partly_expanded_tensors(backend: str) -> None:
+    x, _, tau = inputs(3, (4, 6), 2.0, torch.float64, 2)
+    v0 = torch.randn(4, 1, dtype=torch.float64).expand(4, 6)
+    odd = torch.randn(6, 4, dtype=torch.float64).T.expand(3, 4, 6)
+    for current in (x, odd):
+        actual, expected = (
+            run(name, current, v0, tau, LIFSpec(), 1) for name in (backend, "reference")
+        )
+        for a, e in zip(actual, expected, strict=True):
+            torch.testing.assert_close(a, e)
+
+
+@pytest.mark.parametrize("backend", FAST)
+@pytest.mark.parametrize("wanted", [(0,), (1,), (2,), (1, 2), (0, 2)])
+def test_gradients_of_some_inputs_alone(backend: str, wanted: tuple[int, ...]) -> None:
+    args = inputs(4, (30,), 1.5, torch.float64, 6)
+    gradients = []
+    for name in (backend, "reference"):
+        leaves = [a.clone().requires_grad_(i in wanted) for i, a in enumerate(args)]
+        spikes, v = lif(*leaves, LIFSpec(), name)
+        total = (spikes * args[0]).sum() + v.square().sum()
+        gradients.append(torch.autograd.grad(total, [leaves[i] for i in wanted]))
+    for a, e in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, e)
+
+
+@needs_compiler
+def test_sigmoid_in_the_kernel_is_accurate_to_float32() -> None:
+    """One step from v = 0: the gradient of x is the surrogate derivative itself."""
+    u = torch.cat([torch.linspace(-30, 30, 20_001), torch.tensor([1e-30, 88.0, 1e30])])
+    x = (u + 1.0)[None].requires_grad_()
+    lif(x, None, 1.0, LIFSpec(surrogate="sigmoid"), "compiled")[0].sum().backward()
+    exact = DERIVATIVES["sigmoid"](x.detach().double() - 1.0, 1.0)
+    torch.testing.assert_close(x.grad.double(), exact, rtol=1e-6, atol=1e-37)
+
+
 @pytest.mark.parametrize("backend", FAST)
 def test_many_threads_and_long_sequences(backend: str) -> None:
     threads = torch.get_num_threads()

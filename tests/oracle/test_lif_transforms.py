@@ -67,6 +67,17 @@ def test_gradients_of_single_samples_by_vmap(backend: str, neuron: type[nn.Modul
             torch.testing.assert_close(mapped[name][index], value)
 
 
+@pytest.mark.parametrize("backend", ALL)
+def test_batched_upstream_gradients(backend: str) -> None:
+    x = torch.randn(4, 6, dtype=torch.float64, requires_grad=True)
+    upstream = torch.randn(5, 4, 6, dtype=torch.float64)
+    spikes = smooth(x, backend)
+    (batched,) = torch.autograd.grad(spikes, x, upstream, is_grads_batched=True, retain_graph=True)
+    for index in range(5):
+        (alone,) = torch.autograd.grad(spikes, x, upstream[index], retain_graph=True)
+        torch.testing.assert_close(batched[index], alone)
+
+
 def test_reference_maps_over_tau() -> None:
     x, taus = torch.randn(4, 7), torch.tensor([1.5, 2.0, 4.0])
     mapped = vmap(lambda tau: lif(x, tau=tau, backend="reference"))(taus)

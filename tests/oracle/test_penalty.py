@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.func import grad, vmap
 
 from tempreg.functional import trt_penalty
 from tempreg.ops import penalty_operators
@@ -127,11 +128,33 @@ def test_half_precision_counts_in_float32() -> None:
     assert gradient.dtype == torch.bfloat16
 
 
-def test_other_layouts_and_nan() -> None:
-    w = torch.randn(8, 6, dtype=torch.float64).T.requires_grad_()
-    torch.testing.assert_close(
-        trt_penalty([w], num_steps=4, lam=1.0), definition([w], 4, 1.0, 0.5, 1e-5)
-    )
+@pytest.mark.parametrize("kind", ["transposed", "strided", "channels last", "expanded"])
+def test_other_layouts(kind: str) -> None:
+    whole = torch.randn(4, 6, 3, 5, dtype=torch.float64)
+    w = {
+        "transposed": whole.transpose(0, 3),
+        "strided": whole[:, ::2],
+        "channels last": whole.to(memory_format=torch.channels_last),
+        "expanded": whole[:1].expand(4, 6, 3, 5),
+    }[kind].requires_grad_()
+    ours, theirs = trt_penalty([w], num_steps=4, lam=1.0), definition([w], 4, 1.0, 0.5, 1e-5)
+    torch.testing.assert_close(ours, theirs)
+    torch.testing.assert_close(torch.autograd.grad(ours, w), torch.autograd.grad(theirs, w))
+
+
+def test_vmap() -> None:
+    ws = torch.randn(3, 7, dtype=torch.float64)
+
+    def value(w: Tensor) -> Tensor:
+        return trt_penalty([w], num_steps=4, lam=1.0)
+
+    torch.testing.assert_close(vmap(value)(ws), torch.stack([value(w) for w in ws]))
+    torch.testing.assert_close(vmap(grad(value))(ws), torch.stack([grad(value)(w) for w in ws]))
+    shared = vmap(grad(lambda w, x: value(w) * x), in_dims=(None, 0))(ws[0], torch.arange(3.0))
+    torch.testing.assert_close(shared, torch.arange(3.0)[:, None] * grad(value)(ws[0]))
+
+
+def test_nan_and_no_parameters() -> None:
     assert trt_penalty([torch.tensor([1.0, math.nan])], num_steps=3).isnan()
     assert trt_penalty([], num_steps=3).item() == 0.0
 

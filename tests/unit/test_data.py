@@ -26,9 +26,10 @@ def recordings(draw: st.DrawFn) -> Recordings:
     """Up to five recordings of up to 30 events each, some empty."""
     sizes = draw(st.lists(st.integers(0, 30), min_size=1, max_size=5))
     seed = draw(st.integers(0, 10**6))
+    span = draw(st.sampled_from([1, 3, 20, 1000]))
     rng = np.random.default_rng(seed)
     n = sum(sizes)
-    t = np.concatenate([np.sort(rng.integers(0, 1000, size)) for size in sizes])
+    t = np.concatenate([np.sort(rng.integers(0, span, size)) for size in sizes])
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     x, y, p = rng.integers(0, WIDTH, n), rng.integers(0, HEIGHT, n), rng.integers(0, 2, n)
     return Recordings(t, x, y, p, offsets, (HEIGHT, WIDTH))
@@ -80,6 +81,31 @@ def test_bad_frames() -> None:
     with pytest.raises(ValueError, match="use more timesteps"):
         events_to_frames(crowded, 1)
     assert events_to_frames(crowded, 2).sum() == n
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"p": [0, 2, 1, 0]}, "event 1 of recording 0 has p outside 0 ... 1"),
+        ({"p": [0, 1, 1, -1]}, "event 1 of recording 1 has p outside"),
+        ({"x": [0, 0, WIDTH, 0]}, f"event 0 of recording 1 has x outside 0 ... {WIDTH - 1}"),
+        ({"y": [-1, 0, 0, 0]}, "event 0 of recording 0 has y outside"),
+        ({"t": [5, 9, 4, 3]}, "event 1 of recording 1 has a time before"),
+        ({"x": [0]}, "equally long"),
+        ({"offsets": [0, 3]}, "offsets must rise"),
+    ],
+)
+def test_events_that_cannot_be(change: dict[str, list[int]], words: str) -> None:
+    fields = {
+        "t": [5, 9, 3, 4],
+        "x": [0] * 4,
+        "y": [0] * 4,
+        "p": [0, 1, 0, 1],
+        "offsets": [0, 2, 4],
+    }
+    arrays = {name: np.array(values) for name, values in {**fields, **change}.items()}
+    with pytest.raises(ValueError, match=words):
+        Recordings(**arrays, sensor_size=(HEIGHT, WIDTH))
 
 
 def test_nmnist_is_all_there() -> None:
@@ -170,6 +196,25 @@ def test_flip_mirrors_about_half_of_the_samples() -> None:
     mirrored = (flipped[:, 0, 0, 0] == 3).sum().item()
     assert 150 < mirrored < 250
     assert all(sorted(row) == [0, 1, 2, 3] for row in flipped.flatten(1).tolist())
+
+
+def test_each_augmentation_alone() -> None:
+    x = torch.ones(300, 1, 9, 9)
+    cut = Augmentation(cutout=3)(x, torch.Generator().manual_seed(0))
+    holes = (cut == 0).flatten(1).sum(1)
+    assert holes.max() == 9
+    assert holes.min() == 4
+    places = Augmentation(shift=2)(x, torch.Generator().manual_seed(0), blank=-3.0)
+    down, right = (places[:, 0, :, 4] == 1).int(), (places[:, 0, 4] == 1).int()
+    for axis in (down, right):
+        assert set(axis.sum(1).tolist()) == {7, 8, 9}
+        assert {axis[:, 0].min().item(), axis[:, -1].min().item()} == {0}
+    assert places.min() == -3.0
+
+
+def test_black_stays_black_after_standardisation() -> None:
+    split = load_dataset("fashion-mnist", num_steps=1).train
+    assert split.inputs(torch.arange(50)).min().item() == pytest.approx(split.blank)
 
 
 def test_bad_augmentation() -> None:

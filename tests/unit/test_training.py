@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import signal
@@ -16,12 +17,19 @@ from torch import nn
 
 from tempreg.build import build_model, build_objective
 from tempreg.config import ConfigError, RunConfig, config_text
-from tempreg.data import DataSet, load_dataset
-from tempreg.data.base import ArraySplit
+from tempreg.data import Augmentation, DataSet, load_dataset
+from tempreg.data.base import SPLITS, ArraySplit
 from tempreg.objectives import RateLoss
 from tempreg.runs import evaluate_run, load_run, train
-from tempreg.training.checkpoint import CheckpointError, load_weights, save_weights
-from tempreg.training.evaluate import Evaluation, correct_per_step, evaluate
+from tempreg.training.checkpoint import (
+    CheckpointError,
+    Position,
+    load_checkpoint,
+    load_weights,
+    save_checkpoint,
+    save_weights,
+)
+from tempreg.training.evaluate import Evaluation, Totals, correct_per_step, evaluate
 from tempreg.training.finite import NonFiniteLoss, first_nonfinite
 from tempreg.training.interrupt import Interrupted
 from tempreg.training.progress import Plain, Silent
@@ -117,6 +125,140 @@ def test_what_a_run_leaves(tiny: RunConfig, tmp_path: Path) -> None:
     assert train(tiny, run.path, resume=True) == summary
 
 
+def test_test_split_is_read_once_after_training(
+    tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load_dataset("nmnist", num_steps=2)
+    events: list[str] = []
+    for name in SPLITS:
+        split = data.split(name)
+
+        def spy(
+            indices: torch.Tensor, name: str = name, inputs: Any = split.inputs
+        ) -> torch.Tensor:
+            events.append(name)
+            return inputs(indices)
+
+        split.inputs = spy
+    monkeypatch.setattr("tempreg.build.load_dataset", lambda *_, **__: data)
+    train(replace(tiny, keep="best"), tmp_path / "run")
+    first = events.index("test")
+    assert events[:first].count("validation") == 3 * len(data.validation.targets.split(32))
+    assert events[first:] == ["test"] * len(data.test.targets.split(32))
+
+
+def test_best_weights_are_the_best_epochs(tiny: RunConfig, tmp_path: Path) -> None:
+    # A rate that grows too late to be good: the last epoch is the worst one.
+    late = replace(tiny.optimizer, name="sgd", lr=30.0, warmup_epochs=4.0, momentum=0.0)
+    config = replace(tiny, epochs=4, keep="best", optimizer=late)
+    summary = train(config, tmp_path / "run")
+    lines = RunDirectory(tmp_path / "run").read_metrics()
+    accuracies = [v["accuracy"] for v in lines if v["split"] == "validation"]
+    assert summary["kept_epoch"] == 1 + accuracies.index(max(accuracies)) < 4
+    assert summary["val_accuracy"] == summary["best_val_accuracy"] == max(accuracies)
+    assert accuracies[-1] < max(accuracies)
+    assert evaluate_run(tmp_path / "run", "validation").accuracy == max(accuracies)
+
+
+def test_learning_rates_are_the_schedules(tiny: RunConfig, tmp_path: Path) -> None:
+    train(tiny, tmp_path / "run")
+    lines = RunDirectory(tmp_path / "run").read_metrics()
+    schedule = WarmupCosine(tiny.optimizer.lr, 44, 22)
+    assert [v["lr"] for v in lines] == [schedule(21)] * 2 + [schedule(43)] * 2
+
+
+def test_clipping_bounds_the_step(tiny: RunConfig, tmp_path: Path) -> None:
+    sgd = replace(tiny.optimizer, name="sgd", lr=1.0, momentum=0.0, warmup_epochs=0.0)
+    config = replace(tiny, epochs=1, optimizer=replace(sgd, clip_norm=1e-6))
+    start = dict(build_model(config, load_dataset("nmnist", num_steps=2)).named_parameters())
+    train(config, tmp_path / "run")
+    end = load_file(tmp_path / "run" / "model.safetensors")
+    moved = sum(float((end[k] - v).square().sum().detach()) for k, v in start.items()) ** 0.5
+    assert 0 < moved <= 22 * 1.1e-6
+
+
+def test_epochs_differ_in_order_and_augmentation(
+    tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = load_dataset("nmnist", num_steps=2)
+    seen: list[list[int]] = []
+    inputs = data.train.inputs
+    data.train.inputs = lambda i: (seen.append(i.tolist()), inputs(i))[1]
+    moved: list[torch.Tensor] = []
+    augment = Augmentation.__call__
+
+    def watch(self: Augmentation, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        moved.append(augment(self, torch.eye(34).expand(32, 1, 34, 34), *args, **kwargs))
+        return x
+
+    monkeypatch.setattr("tempreg.build.load_dataset", lambda *_, **__: data)
+    monkeypatch.setattr(Augmentation, "__call__", watch)
+    train(tiny, tmp_path / "run")
+    epochs = seen[:22], seen[22:44]
+    assert epochs[0] != epochs[1]
+    assert all(sorted(itertools.chain.from_iterable(epoch)) == list(range(700)) for epoch in epochs)
+    assert len({tensor.numpy().tobytes() for tensor in moved}) == 44
+
+
+def test_leftovers_of_another_run_are_not_taken_over(tiny: RunConfig, tmp_path: Path) -> None:
+    train(tiny, tmp_path / "run")
+    for name in ("config.yaml", "summary.json", "model.safetensors"):
+        (tmp_path / "run" / name).unlink()
+    with pytest.raises(RunDirectoryError, match="not an empty folder"):
+        train(replace(tiny, seed=5), tmp_path / "run")
+    with pytest.raises(RunDirectoryError, match="not an empty folder"):
+        train(replace(tiny, seed=5), tmp_path / "run", resume=True)
+
+
+def test_a_run_killed_before_its_config_was_written_starts_again(
+    tiny: RunConfig, tmp_path: Path
+) -> None:
+    begun = tmp_path / "run"
+    (begun / "checkpoints").mkdir(parents=True)
+    (begun / ".lock").touch()
+    (begun / "environment.json").write_text("{}")
+    (begun / ".config.yaml.abc.tmp").write_text("half")
+    train(replace(tiny, epochs=1), begun)
+    assert not list(begun.rglob("*.tmp"))
+
+
+def test_metrics_written_before_a_kill_are_not_doubled(tiny: RunConfig, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(tiny, tmp_path / "run", reporter=StopAfter(25))
+    run = RunDirectory(tmp_path / "run")
+    run.append_metrics(epoch=2, split="train", loss=1.0)  # as if killed before the checkpoint
+    with run.metrics.open("a") as file:
+        file.write('{"epoch": 2, "spl')
+    train(tiny, run.path, resume=True)
+    assert [v["epoch"] for v in run.read_metrics()] == [1, 1, 2, 2]
+
+
+def test_going_on_elsewhere_is_noted(
+    tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Interrupted):
+        train(tiny, tmp_path / "run", reporter=StopAfter(5))
+    before = json.loads((tmp_path / "run" / "environment.json").read_text())
+    monkeypatch.setattr("tempreg.runs.resolve_backend", lambda *_: "elsewhere")
+    with pytest.warns(UserWarning, match="and goes on with elsewhere"):
+        train(tiny, tmp_path / "run", resume=True)
+    after = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert after["backend"] == "elsewhere"
+    assert [e["backend"] for e in after["earlier"]] == [before["backend"]]
+
+
+def test_mixed_precision_state_is_saved(tiny: RunConfig, tmp_path: Path) -> None:
+    net = nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(net.parameters())
+    position = Position(epoch=3, batch=2, totals=Totals().state(), best_accuracy=0.5)
+    file = tmp_path / "last.pt"
+    save_checkpoint(file, net, optimizer, position, {"scale": 1024.0, "growth_tracker": 3})
+    assert load_checkpoint(file, net, optimizer) == (
+        position,
+        {"scale": 1024.0, "growth_tracker": 3},
+    )
+
+
 class StopAfter(Silent):
     """Sends this process Ctrl-C in the middle of an epoch."""
 
@@ -191,7 +333,10 @@ def test_static_images_train(
 def test_double_precision_trains_and_reads_back(tiny: RunConfig, tmp_path: Path) -> None:
     summary = train(replace(tiny, epochs=1, precision="64-true"), tmp_path / "run")
     assert load_file(tmp_path / "run" / "model.safetensors")["head.weight"].dtype == torch.float64
-    assert evaluate_run(tmp_path / "run").loss == pytest.approx(summary["test_loss"], rel=1e-9)
+    assert evaluate_run(tmp_path / "run").loss == summary["test_loss"]
+    wild = replace(tiny.optimizer, name="sgd", lr=1e200, warmup_epochs=0.0)
+    with pytest.raises(NonFiniteLoss, match="first non-finite numbers are in"):
+        train(replace(tiny, precision="64-true", optimizer=wild), tmp_path / "wild")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tiny: RunConfig, tmp_path: Path) -> None:
@@ -206,14 +351,28 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny: RunConfig, tmp_path: Path
 def test_first_nonfinite_names_the_place() -> None:
     net = nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))
     x = torch.ones(3, 2)
-    assert first_nonfinite(net, x * math.nan) == "the input batch"
-    assert "every layer's output is finite" in first_nonfinite(net, x)
+    assert first_nonfinite(net, x * math.nan, net) == "the input batch"
+    assert "every layer's output is finite" in first_nonfinite(net, x, net)
     with torch.no_grad():
         net[2].weight.fill_(3e38)
         net[0].bias.fill_(9.0)
-    assert first_nonfinite(net, x) == "the output of 2 (Linear)"
+    assert first_nonfinite(net, x, net) == "the output of 2 (Linear)"
     net[0].bias.data[0] = math.inf
-    assert "the parameter 0.bias" in first_nonfinite(net, x)
+    assert "the parameter 0.bias" in first_nonfinite(net, x, net)
+
+
+def test_first_nonfinite_sees_what_autocast_overflows() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.fill_(300.0)
+
+    def in_half(x: torch.Tensor) -> object:
+        with torch.autocast("cpu", dtype=torch.float16):
+            return net(x)
+
+    assert "the output of 1 (Linear)" in first_nonfinite(net, torch.ones(3, 2), in_half)
+    assert "every layer" in first_nonfinite(net, torch.ones(3, 2), net)
 
 
 def test_weights_of_another_network(tiny: RunConfig, tmp_path: Path) -> None:

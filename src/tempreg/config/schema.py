@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+_MOST = {"epochs": 1_000_000, "batch_size": 1_000_000, "num_steps": 10_000, "devices": 1024}
+"""Beyond these a number is a slip of the keyboard, and would only run out of memory later."""
+
 
 def _setting(default: Any, help_text: str) -> Any:
     return field(default=default, metadata={"help": help_text})
@@ -37,7 +40,7 @@ class DataConfig:
 class AugmentConfig:
     """Random changes of training batches."""
 
-    shift: int = _setting(0, "move by up to this many pixels; zeros enter")
+    shift: int = _setting(0, "move by up to this many pixels; blank ones enter")
     flip: bool = _setting(False, "mirror left to right with probability 1/2")
     cutout: int = _setting(0, "edge of a random square that is set to 0")
 
@@ -157,9 +160,14 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _require(self.seed >= 0, f"seed must be >= 0, got {self.seed}")
-        for name in ("epochs", "batch_size", "num_steps", "devices"):
+        for name, most in _MOST.items():
             value = getattr(self, name)
             _require(value >= 1, f"{name} must be >= 1, got {value}")
+            _require(value <= most, f"{name} must be <= {most}, got {value}")
+        _require(
+            self.batch_size >= self.devices,
+            f"batch_size ({self.batch_size}) must be at least devices ({self.devices})",
+        )
         _require(
             self.optimizer.warmup_epochs <= self.epochs,
             f"optimizer.warmup_epochs ({self.optimizer.warmup_epochs}) is more than epochs "

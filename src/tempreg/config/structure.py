@@ -20,6 +20,8 @@ from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, Iterabl
 from tempreg.config.schema import RunConfig
 from tempreg.errors import RequestError
 
+LARGEST = 1e300
+
 
 class ConfigError(RequestError):
     """A configuration that can't be used; the message is one sentence for its author. Final."""
@@ -32,18 +34,11 @@ def _int(value: Any, _: Any) -> int:
 
 
 def _float(value: Any, _: Any) -> float:
-    # YAML 1.1 reads 1e-5, with no dot, as a string.
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            raise ValueError(f"expected a number, got {value!r}") from None
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        number = float(value)
-        if number - number == 0:
-            return number
-        raise ValueError(f"expected a finite number, got {value!r}")
-    raise ValueError(f"expected a number, got {value!r}")
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError(f"expected a number, got {value!r}")
+    if not -LARGEST < value < LARGEST:  # false for NaN too
+        raise ValueError(f"expected a finite number, got {str(value)[:20]}")
+    return float(value)
 
 
 def _bool(value: Any, _: Any) -> bool:

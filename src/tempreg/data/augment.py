@@ -17,8 +17,8 @@ class Augmentation:
     """Random shift, horizontal flip and cutout, in this order. Final.
 
     Attributes:
-        shift: most pixels to move by in each direction, what enters is 0 (a crop of an image
-            padded by as much), >= 0.
+        shift: most pixels to move by in each direction, what enters is blank (a crop of an
+            image padded by as much), >= 0.
         flip: mirror each sample with probability 1/2.
         cutout: edge of a square that is set to 0 at a random place, possibly cut by the border
             (DeVries and Taylor 2017), >= 0.
@@ -33,14 +33,14 @@ class Augmentation:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
 
-    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def __call__(self, x: Tensor, generator: torch.Generator, blank: float = 0.0) -> Tensor:
         """A changed copy, or x itself where nothing is to be done."""
         samples = x.shape[-4]
         if self.shift:
             moves = torch.randint(
                 -self.shift, self.shift + 1, (2, samples), generator=generator
             ).to(x.device)
-            x = shifted(x, moves[0], moves[1])
+            x = shifted(x, moves[0], moves[1], blank)
         if self.flip:
             chosen = torch.rand(samples, generator=generator).to(x.device) < 0.5
             x = torch.where(chosen[:, None, None, None], x.flip(-1), x)
@@ -52,8 +52,8 @@ class Augmentation:
         return x
 
 
-def shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Sample b moved by down[b] rows and right[b] columns (int64 [B]); zeros enter."""
+def shifted(x: Tensor, down: Tensor, right: Tensor, blank: float = 0.0) -> Tensor:
+    """Sample b moved by down[b] rows and right[b] columns (int64 [B]); `blank` enters."""
     height, width = x.shape[-2:]
     rows = torch.arange(height, device=x.device) - down[:, None]
     columns = torch.arange(width, device=x.device) - right[:, None]
@@ -64,7 +64,7 @@ def shifted(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
     sample = torch.arange(len(source), device=x.device)[:, None, None]
     rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     moved = source[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-    moved = torch.where(inside, moved, 0.0)
+    moved = torch.where(inside, moved, blank)
     leading = (x.shape[0], x.shape[2]) if x.ndim == 5 else (x.shape[1],)
     unfolded: Tensor = moved.unflatten(1, leading)
     return unfolded.movedim(0, -4).contiguous()

@@ -20,6 +20,8 @@ class Split(ABC):
 
     targets: Tensor
     """Class indices of all samples, int64 [N]."""
+    blank: float = 0.0
+    """What the inputs hold where nothing was seen: black, or no event."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -49,6 +51,7 @@ class ArraySplit(Split):
             raise ValueError(f"{len(values)} samples but {len(targets)} targets")
         self.values, self.targets = values, targets.long()
         self.scale, self.offset = scale, offset
+        self.blank = offset
 
     def inputs(self, indices: Tensor) -> Tensor:
         """See `Split`."""

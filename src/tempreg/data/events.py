@@ -37,6 +37,33 @@ class Recordings:
     offsets: NDArray[np.int64]
     sensor_size: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        """ValueError names the first event that isn't what it must be."""
+        events, offsets = len(self.t), self.offsets
+        if not len(self.x) == len(self.y) == len(self.p) == events:
+            raise ValueError("t, x, y and p must be equally long")
+        if (
+            len(offsets) < 1
+            or offsets[0] != 0
+            or offsets[-1] != events
+            or np.any(np.diff(offsets) < 0)
+        ):
+            raise ValueError(f"offsets must rise from 0 to the number of events, {events}")
+        height, width = self.sensor_size
+        for name, values, limit in (("x", self.x, width), ("y", self.y, height), ("p", self.p, 2)):
+            self._require((values >= 0) & (values < limit), f"{name} outside 0 ... {limit - 1}")
+        rising = np.diff(self.t, prepend=self.t[:1]) >= 0
+        rising[offsets[:-1][offsets[:-1] < events]] = True
+        self._require(rising, "a time before that of the event before it")
+
+    def _require(self, fine: NDArray[np.bool_], fault: str) -> None:
+        if not fine.all():
+            event = int(np.argmin(fine))
+            recording = int(np.searchsorted(self.offsets, event, side="right")) - 1
+            raise ValueError(
+                f"event {event - self.offsets[recording]} of recording {recording} has {fault}"
+            )
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

@@ -39,10 +39,18 @@ class KernelUnavailable(RuntimeError):
 
 
 def cache_dir() -> Path:
-    """Where compiled kernels are kept."""
+    """Where compiled kernels are kept; KernelUnavailable where there is no such place."""
     if named := os.environ.get("TEMPREG_CACHE_DIR"):
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tempreg"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "tempreg"
+    try:
+        return Path.home() / ".cache" / "tempreg"
+    except RuntimeError as error:
+        raise KernelUnavailable(
+            f"there is no folder to keep compiled kernels in ({error}): name one in the "
+            "environment variable TEMPREG_CACHE_DIR"
+        ) from None
 
 
 @functools.cache

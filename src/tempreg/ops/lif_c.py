@@ -39,7 +39,7 @@ _SPEC = "float v_threshold, float? v_reset, int surrogate, float surrogate_param
 _library.define(f"lif_forward(Tensor x, Tensor v0, Tensor tau, {_SPEC}) -> (Tensor, Tensor)")
 _library.define(
     f"lif_backward(Tensor gs, Tensor gv, Tensor x, Tensor v0, Tensor tau, {_SPEC}, bool rest)"
-    " -> Tensor[]"
+    " -> (Tensor, Tensor, Tensor)"
 )
 
 
@@ -53,7 +53,8 @@ def backward(
     gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec, rest: bool = True
 ) -> tuple[Tensor, ...]:
     """The gradient of x and, if asked for the `rest`, those of v0 and (by neuron) tau."""
-    return tuple(torch.ops.tempreg.lif_backward(gs, gv, x, v0, tau, *_coded(spec), rest))
+    gradients = torch.ops.tempreg.lif_backward(gs, gv, x, v0, tau, *_coded(spec), rest)
+    return tuple(gradients) if rest else (gradients[0],)
 
 
 def _coded(spec: LIFSpec) -> tuple[float, float | None, int, float, bool]:
@@ -92,7 +93,7 @@ def _forward_cpu(
 def _backward_cpu(
     gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, v_threshold: float,
     v_reset: float | None, surrogate: int, surrogate_param: float, detach: bool, rest: bool,
-) -> list[Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     steps, neurons = x.shape[0], v0.numel()
     gs, (gv, gv_step) = gs.contiguous(), elements(gv)
     (x, x_step), (v0, v0_step) = rows(x), elements(v0)
@@ -100,16 +101,15 @@ def _backward_cpu(
     fitting = SCRATCH_BYTES // (x.element_size() * steps) // 16 * 16
     block = min(max(16, min(MOST_BLOCK, fitting)), max(neurons, 1))
     scratch = torch.empty(threads * steps * block, dtype=x.dtype)
-    shapes = [gs.shape, v0.shape, v0.shape] if rest else [gs.shape]
-    results = [torch.empty(shape, dtype=x.dtype) for shape in shapes]
-    gx, gv0, gtau = [r.data_ptr() for r in results] if rest else [results[0].data_ptr(), 0, 0]
+    gx, gv0, gtau = (torch.empty(shape, dtype=x.dtype) for shape in _shapes(x, v0, rest))
     _kernel("backward", x.dtype)(
         gs.data_ptr(), gv.data_ptr(), gv_step, x.data_ptr(), x_step, v0.data_ptr(), v0_step,
-        scratch.data_ptr(), block, gx, gv0, gtau, steps, neurons,
+        scratch.data_ptr(), block, gx.data_ptr(), gv0.data_ptr() if rest else 0,
+        gtau.data_ptr() if rest else 0, steps, neurons,
         tau.item(), v_threshold, v_reset or 0.0, surrogate_param,
         v_reset is None, surrogate, detach, threads,
     )  # fmt: skip
-    return results
+    return gx, gv0, gtau
 
 
 _library.impl("lif_forward", _forward_cpu, "CPU")
@@ -120,11 +120,18 @@ def _forward_shapes(x: Tensor, v0: Tensor, *_: object) -> tuple[Tensor, Tensor]:
     return x.new_empty(x.shape), v0.new_empty(v0.shape)
 
 
+def _shapes(x: Tensor, v0: Tensor, rest: bool) -> tuple[torch.Size, torch.Size, torch.Size]:
+    """Of the three gradients; the last two are empty where nobody asks for them."""
+    other = v0.shape if rest else torch.Size([0])
+    return x.shape, other, other
+
+
 def _backward_shapes(
-    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, *others: object
-) -> list[Tensor]:
-    shapes = [gs.shape, v0.shape, v0.shape] if others[-1] else [gs.shape]
-    return [x.new_empty(shape) for shape in shapes]
+    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, v_threshold: float,
+    v_reset: float | None, surrogate: int, surrogate_param: float, detach: bool, rest: bool,
+) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    gx, gv0, gtau = (x.new_empty(shape) for shape in _shapes(x, v0, rest))
+    return gx, gv0, gtau
 
 
 torch.library.register_fake("tempreg::lif_forward")(_forward_shapes)

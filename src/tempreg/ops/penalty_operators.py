@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
-from tempreg.ops.dispatch import resolve_backend, state_dtype
+from tempreg.ops.dispatch import state_dtype
 
 _CHUNK = 8192  # as in kernels/penalty.c
 _PARALLEL_FROM = 65_536
@@ -61,7 +61,22 @@ def _kernel(name: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
 
 def _kernel_applies(w: Tensor) -> bool:
     """Whether the C kernel takes this tensor; the rest goes through torch, with equal results."""
-    return w.dtype in _SUFFIX and w.is_contiguous() and resolve_backend("auto", "cpu") == "compiled"
+    return w.dtype in _SUFFIX and _is_dense(w) and _kernel_loads()
+
+
+def _is_dense(w: Tensor) -> bool:
+    """Whether the elements fill a block of memory: their order in it doesn't matter."""
+    channels_last = w.ndim == 4 and w.is_contiguous(memory_format=torch.channels_last)
+    return channels_last or w.is_contiguous()
+
+
+@functools.cache
+def _kernel_loads() -> bool:
+    try:
+        cbuild.load("penalty")
+    except cbuild.KernelUnavailable:
+        return False
+    return True
 
 
 def _doubles(values: list[float]) -> ctypes.Array[ctypes.c_double]:

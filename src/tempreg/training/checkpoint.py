@@ -32,7 +32,6 @@ class Position:
         totals: sums over the batches of this epoch so far; see `evaluate.Totals`.
         best_epoch, best_accuracy: on validation; -1 before the first epoch ends.
         seconds: training time so far, over all sessions.
-        threads: CPU threads of torch that computed it.
     """
 
     epoch: int = 0
@@ -41,25 +40,34 @@ class Position:
     best_epoch: int = -1
     best_accuracy: float = -1.0
     seconds: float = 0.0
-    threads: int = 0
 
 
 def save_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, position: Position
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    position: Position,
+    precision: dict[str, Any],
 ) -> None:
-    """Replace the checkpoint at `path`."""
+    """Replace the checkpoint at `path`; `precision` is the state of mixed precision, if any."""
     content = {
         "version": VERSION,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "precision": precision,
         "position": asdict(position),
     }
     with replacing(path) as temporary:
         torch.save(content, temporary)
 
 
-def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Position:
-    """Put a run back where it was; CheckpointError where the file is damaged or of another run."""
+def load_checkpoint(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[Position, dict[str, Any]]:
+    """Put a run back where it was; CheckpointError where the file is damaged or of another run.
+
+    Returns the position and the state of mixed precision.
+    """
     try:
         if path.exists() and not zipfile.is_zipfile(path):
             raise zipfile.BadZipFile("it is not an archive as torch.save writes it")
@@ -78,7 +86,7 @@ def load_checkpoint(path: Path, model: nn.Module, optimizer: torch.optim.Optimiz
     try:
         model.load_state_dict(content["model"])
         optimizer.load_state_dict(content["optimizer"])
-        return Position(**content["position"])
+        return Position(**content["position"]), content["precision"]
     except (RuntimeError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"the checkpoint {path} belongs to another network: {_first_line(error)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-_PACKAGES = ("tempreg", "torch", "numpy", "lightning-fabric", "safetensors")
+_PACKAGES = ("tempreg", "numpy", "lightning-fabric", "safetensors")
 
 
 def environment(backend: str, device: torch.device) -> dict[str, Any]:
@@ -21,6 +21,7 @@ def environment(backend: str, device: torch.device) -> dict[str, Any]:
         "device_name": (
             torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
         ),
+        "torch": torch.__version__,
         "cpu_count": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
         "python": platform.python_version(),

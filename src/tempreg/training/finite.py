@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,8 +15,12 @@ class NonFiniteLoss(RunStopped):
     """The loss became NaN or infinite; the message says when, and where it came from. Final."""
 
 
-def first_nonfinite(model: nn.Module, x: Tensor) -> str:
-    """In words: the first of input, parameters and layer outputs that holds NaN or infinity."""
+def first_nonfinite(model: nn.Module, x: Tensor, run: Callable[[Tensor], object]) -> str:
+    """In words: the first of input, parameters and layer outputs that holds NaN or infinity.
+
+    `run` calls the model once more as it was called when the loss broke: in the same precision
+    and with the same dropout.
+    """
     if not torch.isfinite(x).all():
         return "the input batch"
     for name, parameter in model.named_parameters():
@@ -34,7 +39,7 @@ def first_nonfinite(model: nn.Module, x: Tensor) -> str:
     handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
     try:
         with torch.no_grad():
-            model(x)
+            run(x)
     finally:
         for handle in handles:
             handle.remove()

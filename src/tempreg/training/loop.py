@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,16 +93,10 @@ class Trainer:
         return self._summary(position)
 
     def _start(self) -> Position:
-        if not self.run.checkpoint.exists():
-            position = Position(threads=torch.get_num_threads())
-        else:
-            position = load_checkpoint(self.run.checkpoint, self.network, self.optimizer)
-            if position.threads != torch.get_num_threads():
-                warnings.warn(
-                    f"this run was computed with {position.threads} CPU threads and goes on with "
-                    f"{torch.get_num_threads()}: its weights will differ in the last bits",
-                    stacklevel=3,
-                )
+        position = Position()
+        if self.run.checkpoint.exists():
+            position, precision = load_checkpoint(self.run.checkpoint, self.network, self.optimizer)
+            self.fabric.strategy.precision.load_state_dict(precision)
         if self.fabric.is_global_zero:
             self.run.drop_metrics_from(position.epoch + 1)
         return position
@@ -139,7 +132,7 @@ class Trainer:
         torch.manual_seed(stream_seed(self.seed, "dropout", *place))
         x, y = self.data.train.batch(self._share(indices))
         x, y = x.to(self.fabric.device), y.to(self.fabric.device)
-        x = self.augmentation(x, stream(self.seed, "augment", *place))
+        x = self.augmentation(x, stream(self.seed, "augment", *place), blank=self.data.train.blank)
         step = position.epoch * self._steps_per_epoch + index
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule(step)
@@ -216,8 +209,8 @@ class Trainer:
     def _share(self, indices: Tensor) -> Tensor:
         """This process's part of a batch; the first samples again where it doesn't divide."""
         world = self.fabric.world_size
-        missing = -len(indices) % world
-        return torch.cat([indices, indices[:missing]])[self.fabric.global_rank :: world]
+        shares = torch.arange(len(indices) + -len(indices) % world) % len(indices)
+        return indices[shares[self.fabric.global_rank :: world]]
 
     def _evaluate(self, split: str) -> Evaluation:
         totals = evaluate(
@@ -249,11 +242,13 @@ class Trainer:
 
     def _save(self, position: Position) -> None:
         if self.fabric.is_global_zero:
-            save_checkpoint(self.run.checkpoint, self.network, self.optimizer, position)
+            precision = self.fabric.strategy.precision.state_dict()
+            save_checkpoint(self.run.checkpoint, self.network, self.optimizer, position, precision)
 
     def _stop_nonfinite(self, x: Tensor, epoch: int, index: int) -> None:
         terms = ", ".join(f"{name} {float(v):g}" for name, v in self.objective.terms.items())
-        culprit = first_nonfinite(self.network, x)
+        torch.manual_seed(stream_seed(self.seed, "dropout", epoch, index, self.fabric.global_rank))
+        culprit = first_nonfinite(self.network, x, self.model)
         raise NonFiniteLoss(
             f"the loss is not finite at epoch {epoch + 1}, batch {index + 1} ({terms}); the first "
             f"non-finite numbers are in {culprit}; a lower optimizer.lr or an "

@@ -13,16 +13,26 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tempreg.errors import RequestError
-from tempreg.files import write_json, write_text
+from tempreg.files import TEMPORARY_SUFFIX, write_json, write_text
 
-# What a run that was killed before its config.yaml existed may have left behind.
-_BEGUN = {"environment.json", "metrics.jsonl", "checkpoints"}
+# What a run that was killed before its config.yaml existed may have left behind, but for
+# hidden files and an empty folder of checkpoints.
+_BEGUN = {"environment.json", "metrics.jsonl"}
+
+
+_DECIDES_BITS = {
+    "torch_threads": "CPU threads:",
+    "backend": "the LIF backend",
+    "device": "the device",
+    "torch": "torch",
+}
 
 
 class RunDirectoryError(RequestError):
@@ -51,6 +61,9 @@ class RunDirectory:
             )
         if self.path.is_dir():
             names = {p.name for p in self.path.iterdir() if not p.name.startswith(".")}
+            checkpoints = self.checkpoint.parent
+            if checkpoints.is_dir() and not any(checkpoints.iterdir()):
+                names.discard(checkpoints.name)
             if names <= _BEGUN:
                 return
         elif not self.path.exists():
@@ -73,6 +86,21 @@ class RunDirectory:
         write_json(self.environment, environment)
         self.metrics.touch()
         write_text(self.config, config)
+
+    def note_environment(self, now: dict[str, Any]) -> None:
+        """Record that a run goes on here; a warning where that changes the last bits."""
+        before = self.read_json(self.environment)
+        for key, words in _DECIDES_BITS.items():
+            if before.get(key) != now[key]:
+                warnings.warn(
+                    f"this run was computed with {words} {before.get(key)} and goes on with "
+                    f"{now[key]}: its weights will differ in the last bits",
+                    stacklevel=2,
+                )
+        earlier = before.pop("earlier", [])
+        if {**before, "command": None} != {**now, "command": None}:
+            earlier = [*earlier, before]
+        write_json(self.environment, {**now, "earlier": earlier})
 
     def append_metrics(self, **values: Any) -> None:
         """One line of metrics.jsonl."""
@@ -116,21 +144,22 @@ class RunDirectory:
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / ".lock").open("w")
         except OSError as error:
             raise RunDirectoryError(
-                f"the folder {self.path} can't be made ({error.strerror}): give another --out"
+                f"the folder {self.path} can't be written to ({error.strerror}): give another --out"
             ) from None
-        if sys.platform == "win32":
-            yield
-            return
-        import fcntl
+        with lock:
+            if sys.platform != "win32":
+                import fcntl
 
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise RunDirectoryError(
-                    f"another process is training in {self.path}: wait for it, or give another "
-                    "--out"
-                ) from None
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise RunDirectoryError(
+                        f"another process is training in {self.path}: wait for it, or give "
+                        "another --out"
+                    ) from None
+            for unfinished in self.path.rglob(f".*{TEMPORARY_SUFFIX}"):  # a kill while writing
+                unfinished.unlink()
             yield
