@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from torch import nn
 from tempreg.config import ConfigError, RunConfig
 from tempreg.data import DataSet, load_dataset
 from tempreg.errors import RequestError
-from tempreg.models import SpikingNetwork, create_model
+from tempreg.models import MODELS, SpikingNetwork, create_model
 from tempreg.objectives import Objective, RateLoss, TETLoss, TRTLoss
 from tempreg.training.schedule import WarmupCosine
 from tempreg.training.streams import stream_seed
@@ -33,7 +34,7 @@ def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:
     """The network, with weights drawn from the run's seed."""
     model = config.model
     options: dict[str, Any] = {}
-    if model.channels is not None and model.name != "csnn":
+    if model.channels is not None and model.name in MODELS and model.name != "csnn":
         raise ConfigError(f"model.channels is a setting of csnn: set it to null for {model.name}")
     if model.channels is not None:
         options["channels"] = model.channels
@@ -109,9 +110,10 @@ def device_type(config: RunConfig) -> str:
         raise ConfigError(
             "precision 16-mixed needs a CUDA device: on a CPU choose 32-true or bf16-mixed"
         )
-    if chosen == "cuda" and config.devices > torch.cuda.device_count():
+    most = torch.cuda.device_count() if chosen == "cuda" else os.cpu_count() or 1
+    if config.devices > most:
         raise ConfigError(
-            f"devices={config.devices} was asked for, but there are {torch.cuda.device_count()}"
+            f"devices={config.devices} was asked for, but there are {most} here ({chosen})"
         )
     return chosen
 

@@ -7,6 +7,7 @@ Nothing that takes time to import is imported before a command needs it. Exit co
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -38,8 +39,9 @@ class _Parser(argparse.ArgumentParser):
             from tempreg.config.structure import suggest
 
             flag = unknown[0].split("=")[0]
-            hint = suggest(flag, self._option_string_actions)
-            self.error(f"unknown argument {flag}{hint}")
+            options = list(self._option_string_actions)
+            ending = [o for o in options if o.endswith(f".{flag.lstrip('-')}")]
+            self.error(f"unknown argument {flag}{suggest(ending[0] if ending else flag, options)}")
         return known
 
 
@@ -253,11 +255,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tempreg: error: unknown command {words[0]!r}{hint}", file=sys.stderr)
         return 2
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that it can't show must not end a run
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return COMMANDS[words[0]][0](words[1:])
+        code = COMMANDS[words[0]][0](words[1:])
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("tempreg: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("tempreg: stopped, because nobody reads its output any more", file=sys.stderr)
+        return 141
+    except OSError as error:  # a disk that is full, a folder that may not be written to
+        place = f": {error.filename}" if error.filename else ""
+        print(f"tempreg: {error.strerror or error}{place}", file=sys.stderr)
+        return 1
     except ValueError as error:
         from tempreg.errors import RequestError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,12 @@ def train(
     if continuing:
         check_same_run(run, config)
         if run.summary.exists():
-            return run.read_json(run.summary)
+            return _finished_summary(run, config)
     else:
         run.check_new()
-    backend = resolve_backend(config.backend, device_type(config))
     with as_config_errors():
         data = build_data(config)
+        backend = resolve_backend(config.backend, device_type(config))
         network = build_model(config, data)
         objective = build_objective(config, network)
     optimizer = build_optimizer(config, network)
@@ -77,6 +78,7 @@ def train(
         augmentation=Augmentation(config.augment.shift, config.augment.flip, config.augment.cutout),
         clip_norm=config.optimizer.clip_norm,
         keep=config.keep,
+        settings=_digest(config),
     )
     if not fabric.is_global_zero:
         fabric.barrier()
@@ -138,6 +140,22 @@ def evaluate_run(path: Path, split: str = "test", **changes: Any) -> Evaluation:
         device=fabric.device,
     )
     return totals.evaluation()
+
+
+def _digest(config: RunConfig) -> str:
+    """What stands for a configuration in checkpoints and summaries."""
+    return hashlib.sha256(config_text(config).encode()).hexdigest()
+
+
+def _finished_summary(run: RunDirectory, config: RunConfig) -> dict[str, Any]:
+    """The summary of a finished run; RunDirectoryError where it isn't that of its config.yaml."""
+    summary = run.read_json(run.summary)
+    if summary.get("settings") != _digest(config):
+        raise RunDirectoryError(
+            f"the result in {run.path} was trained with other settings than its config.yaml has: "
+            "put these back, or train again with another --out"
+        )
+    return summary
 
 
 def _flat(data: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -91,6 +91,8 @@ TRAINING_MISTAKES = [
     ("nmnist-trtt", "no preset 'nmnist-trtt' (did you mean 'nmnist-trt'?)"),
     ("", "name a preset or a .yaml file"),
     ("nmnist-trt --epoch 3", "did you mean '--epochs'?"),
+    ("nmnist-trt --lr 3", "did you mean '--optimizer.lr'?"),
+    ("nmnist-trt --devices 30 --device cpu", "devices=30 was asked for, but there are"),
     ("nmnist-trt --objective.lamda 3", "unknown argument --objective.lamda"),
     ("nmnist-trt --epochs many", "epochs: expected a whole number, got 'many'"),
     ("nmnist-trt --augment.flip [", "--augment.flip, line 1: this is not YAML"),
@@ -249,6 +251,24 @@ def test_two_processes_train_together(tempreg: CommandLine, tmp_path: Path) -> N
     alone = tempreg("evaluate", "run", "--json")
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert json.loads(alone.stdout)["accuracy_per_step"] == summary["accuracy_per_step"]
+
+
+def test_nobody_reads_the_output(tmp_path: Path) -> None:
+    for words in (["presets"], ["train", "nmnist-trt", *QUICK, "--out", str(tmp_path / "run")]):
+        reader, writer = os.pipe()
+        os.close(reader)
+        result = subprocess.run(
+            [*COMMAND, *words], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+        )
+        os.close(writer)
+        assert result.returncode == 141
+        assert result.stderr == "tempreg: stopped, because nobody reads its output any more\n"
+    finished = subprocess.run(
+        [*COMMAND, "train", "--resume", "--out", str(tmp_path / "run")],
+        stdout=None, stderr=subprocess.PIPE, check=False, preexec_fn=lambda: os.close(1),
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    assert (tmp_path / "run" / "summary.json").exists()
 
 
 def test_a_diverging_run_ends_with_code_1(tempreg: CommandLine) -> None:

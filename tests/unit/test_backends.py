@@ -63,6 +63,25 @@ def test_kernels_are_built_once_and_nothing_else_stays(
 
 
 @needs_compiler
+def test_a_damaged_kernel_is_built_again(tmp_path: Path) -> None:
+    settings = {"TEMPREG_CACHE_DIR": str(tmp_path), "PATH": "/usr/local/bin:/usr/bin:/bin"}
+    assert python(USE.format("compiled"), **settings).returncode == 0
+    (built,) = (tmp_path / "kernels").iterdir()
+    built.write_bytes(b"not a library")
+    result = python(USE.format("compiled"), **settings)
+    assert result.returncode == 0, result.stderr
+    assert [p.name for p in (tmp_path / "kernels").iterdir()] == [built.name]
+    assert built.stat().st_size > 1000
+
+
+@pytest.mark.parametrize("compiler", ["'", ""])
+def test_a_compiler_that_is_no_command(compiler: str, tmp_path: Path) -> None:
+    result = python(USE.format("auto"), CC=compiler, TEMPREG_CACHE_DIR=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert "using backend 'eager'" in result.stderr
+
+
+@needs_compiler
 def test_auto_is_compiled_on_a_cpu() -> None:
     assert resolve_backend("auto", "cpu") == "compiled"
 

@@ -70,6 +70,7 @@ def test_copies_and_pickles() -> None:
         ("csnn", {"norm": "ln"}, "unknown norm"),
         ("csnn", {"num_steps": 0}, "num_steps must be"),
         ("csnn", {"channels": ()}, "at least one channel"),
+        ("csnn", {"channels": (4, 0)}, "at least one channel"),
         ("csnn", {"tau": 0.1}, "tau must be"),
     ],
 )

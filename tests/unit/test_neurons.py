@@ -101,6 +101,8 @@ def test_bad_inputs() -> None:
         LIF()(torch.zeros(0, 3))
     with pytest.raises(TypeError, match="floating-point"):
         LIF()(torch.zeros(2, 3, dtype=torch.int64))
+    with pytest.raises(TypeError, match="16, 32 or 64 bits"):
+        LIF()(torch.zeros(2, 3).to(torch.float8_e4m3fn))
     with pytest.raises(ValueError, match=r"0-d tensor, got shape \[3\]"):
         lif(torch.zeros(2, 3), tau=torch.ones(3))
     with pytest.raises(ValueError, match=r"state has shape \[4\].*\[3\]"):

@@ -39,6 +39,7 @@ def test_layouts_and_targets_are_equivalent(index: int, extra: tuple[int, ...]) 
     expected = criterion(outputs, targets)
     one_hot = F.one_hot(targets, 4).movedim(-1, 1)
     assert criterion(list(outputs), targets) == expected
+    assert criterion(iter(outputs), targets) == expected
     for other in (one_hot, one_hot.float(), one_hot.double(), targets.int()):
         torch.testing.assert_close(criterion(outputs, other), expected)
     criterion.time_dim = 1
@@ -132,6 +133,13 @@ class TestSelection:
         with pytest.raises(ValueError, match="selects no trainable parameter of LIF"):
             TRTLoss(LIF())
         assert TRTLoss(LIF(), lam=0.0)(*batch()).isfinite()
+
+    def test_everything_frozen_later_is_no_penalty(self) -> None:
+        model = network()
+        criterion = TRTLoss(model, lam=1.0)
+        model.requires_grad_(False)
+        criterion(*batch())
+        assert criterion.terms["penalty"] == 0
 
     def test_unknown_policy(self) -> None:
         with pytest.raises(ValueError, match="unknown selection 'all'"):

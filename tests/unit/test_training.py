@@ -251,12 +251,43 @@ def test_mixed_precision_state_is_saved(tiny: RunConfig, tmp_path: Path) -> None
     net = nn.Linear(2, 2)
     optimizer = torch.optim.Adam(net.parameters())
     position = Position(epoch=3, batch=2, totals=Totals().state(), best_accuracy=0.5)
-    file = tmp_path / "last.pt"
-    save_checkpoint(file, net, optimizer, position, {"scale": 1024.0, "growth_tracker": 3})
-    assert load_checkpoint(file, net, optimizer) == (
-        position,
-        {"scale": 1024.0, "growth_tracker": 3},
-    )
+    file, state = tmp_path / "last.pt", {"scale": 1024.0, "growth_tracker": 3}
+    save_checkpoint(file, net, optimizer, position, state, "these")
+    assert load_checkpoint(file, net, optimizer, "these") == (position, state)
+    with pytest.raises(CheckpointError, match=r"other settings than config\.yaml"):
+        load_checkpoint(file, net, optimizer, "others")
+
+
+def test_settings_edited_behind_a_runs_back_are_noticed(tiny: RunConfig, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(tiny, tmp_path / "run", reporter=StopAfter(5))
+    edited = replace(tiny, epochs=1)
+    (tmp_path / "run" / "config.yaml").write_text(config_text(edited))
+    with pytest.raises(CheckpointError, match="other settings"):
+        train(edited, tmp_path / "run", resume=True)
+    (tmp_path / "run" / "config.yaml").write_text(config_text(tiny))
+    train(tiny, tmp_path / "run", resume=True)
+    (tmp_path / "run" / "config.yaml").write_text(config_text(edited))
+    with pytest.raises(RunDirectoryError, match="other settings"):
+        train(edited, tmp_path / "run", resume=True)
+
+
+def test_going_on_without_a_checkpoint_is_said(tiny: RunConfig, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(tiny, tmp_path / "run", reporter=StopAfter(25))
+    (tmp_path / "run" / "checkpoints" / "last.pt").unlink()
+    with pytest.warns(UserWarning, match="starts again from the first epoch"):
+        train(tiny, tmp_path / "run", resume=True)
+    assert len(RunDirectory(tmp_path / "run").read_metrics()) == 4
+
+
+@pytest.mark.parametrize("content", ["nonsense\n", "{}\n", "[1]\n"])
+def test_damaged_metrics(tiny: RunConfig, tmp_path: Path, content: str) -> None:
+    with pytest.raises(Interrupted):
+        train(tiny, tmp_path / "run", reporter=StopAfter(25))
+    (tmp_path / "run" / "metrics.jsonl").write_text(content)
+    with pytest.raises(RunDirectoryError, match=r"metrics\.jsonl is damaged"):
+        train(tiny, tmp_path / "run", resume=True)
 
 
 class StopAfter(Silent):
@@ -271,7 +302,7 @@ class StopAfter(Silent):
             signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize("batches", [5, 22, 30])
+@pytest.mark.parametrize("batches", [5, 22, 44])
 def test_ctrl_c_leaves_a_run_that_ends_the_same(
     tiny: RunConfig, tmp_path: Path, batches: int
 ) -> None:
@@ -437,7 +468,10 @@ def test_plain_progress_line(capsys: pytest.CaptureFixture[str]) -> None:
         reporter.begin(2, 200, 0)
         reporter.step(100, result)
         reporter.epoch(1, result, result, best=True)
-    line = capsys.readouterr().out
+        reporter.begin(2, 200, 100)
+        reporter.epoch(1, result, result, best=False)  # stopped after an epoch's last batch
+    line, resumed = capsys.readouterr().out.splitlines()
+    assert resumed.endswith("? left")
     assert line.startswith("epoch 1/2  loss 1.5000  accuracy 50.00%  validation 50.00% *")
     assert "samples/s" in line
     assert line.rstrip().endswith("left")

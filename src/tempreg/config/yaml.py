@@ -51,7 +51,7 @@ def parse(text: str, where: str) -> Any:
     """Plain data from YAML; ConfigError names `where` and the line."""
     try:
         return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
         reason = getattr(error, "problem", None) or "unreadable"

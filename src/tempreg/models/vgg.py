@@ -83,8 +83,8 @@ class CSNN(PlainNetwork):
     """
 
     def __init__(self, *, channels: Sequence[int] = (32, 64, 128), **options: Any) -> None:
-        if not channels:
-            raise ValueError("csnn needs at least one channel count")
+        if not channels or min(channels) < 1:
+            raise ValueError(f"csnn needs at least one channel count >= 1, got {channels!r}")
         layers = [layer for count in channels for layer in (int(count), "P")]
         super().__init__(layers, **options)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ class Objective(nn.Module, ABC):
         outputs = time_first(outputs, self.time_dim)
         check_targets(outputs, targets)
         # Under autocast the losses would run in half precision and lose small differences.
-        with torch.autocast(outputs.device.type, enabled=False):
+        with _no_autocast(outputs.device.type):
             terms = self.compute(_at_least_float32(outputs), targets)
         self.terms = {name: term.detach() for name, term in terms.items()}
         return torch.stack([term.to(outputs.device) for term in terms.values()]).sum()
@@ -60,12 +61,13 @@ class Objective(nn.Module, ABC):
 def time_first(outputs: Outputs, time_dim: int) -> Tensor:
     """Outputs as [T, B, C, *D], from a tensor or a sequence of per-step tensors."""
     if not isinstance(outputs, Tensor):
+        outputs = tuple(outputs)
         if not outputs:
             raise ValueError("the list of per-step outputs is empty: T must be at least 1")
         shapes = {tuple(step.shape) for step in outputs}
         if len(shapes) > 1:
             raise ValueError(f"the per-step outputs have different shapes: {sorted(shapes)}")
-        outputs, time_dim = torch.stack(tuple(outputs)), 0
+        outputs, time_dim = torch.stack(outputs), 0
     if outputs.ndim < 3:
         raise ValueError(
             f"outputs need the dimensions time, batch and class, got shape {[*outputs.shape]}"
@@ -113,6 +115,12 @@ def one_hot(outputs: Tensor, targets: Tensor) -> Tensor:
         return targets.to(outputs.dtype)
     classes = F.one_hot(targets.long(), outputs.shape[2])
     return classes.movedim(-1, 1).to(outputs.dtype)
+
+
+def _no_autocast(device_type: str) -> AbstractContextManager[object]:
+    if not torch.amp.is_autocast_available(device_type):
+        return nullcontext()
+    return torch.autocast(device_type, enabled=False)
 
 
 def _at_least_float32(outputs: Tensor) -> Tensor:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from tempreg.functional import trt_penalty
 from tempreg.objectives.base import Objective, cross_entropy_per_step, one_hot
 from tempreg.objectives.select import Select, selected_parameters
-from tempreg.ops.penalty import penalty, penalty_terms
+from tempreg.ops.penalty import penalty_terms
 from tempreg.unwrap import unwrap
 
 
@@ -16,7 +17,9 @@ class TRTLoss(Objective):
     R is the time-decaying penalty of `tempreg.functional.trt_penalty`, with T the number of
     steps in the outputs. The terms are `cross_entropy`, `mse` and `penalty`, each with its
     factor. The loss holds a reference to the model and looks its parameters up at each call,
-    so freezing some later takes effect.
+    so freezing some later takes effect. It is the module's own parameters that are penalised:
+    under `torch.func.functional_call` use lam=0 and add `trt_penalty` of yours. Copy the loss
+    together with its model, for a copy of it alone brings a model of its own.
 
     Args:
         model: the network whose weights are penalised, bare or wrapped (DDP, torch.compile,
@@ -49,18 +52,15 @@ class TRTLoss(Objective):
             raise ValueError(f"TRT's eta must be in [0, 1], got {eta!r}")
         self.lam, self.decay, self.eps, self.eta, self.select = lam, decay, eps, eta, select
         self._model = (unwrap(model),)  # in a tuple, so that it's no submodule of the loss
-        if lam > 0:
-            self.penalised_parameters()
-
-    def penalised_parameters(self) -> dict[str, nn.Parameter]:
-        """The parameters that R covers at present, by name."""
-        chosen = selected_parameters(self._model[0], self.select)
-        if not chosen:
+        if lam > 0 and not self.penalised_parameters():
             raise ValueError(
-                f"select={self.select!r} selects no trainable parameter of "
+                f"select={select!r} selects no trainable parameter of "
                 f"{type(self._model[0]).__name__}: choose another policy, or lam=0 for no penalty"
             )
-        return chosen
+
+    def penalised_parameters(self) -> dict[str, nn.Parameter]:
+        """The parameters that R covers at present, by name: none where all are frozen."""
+        return selected_parameters(self._model[0], self.select)
 
     def compute(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Cross-entropy, MSE and penalty, weighted; terms with the factor 0 are left out."""
@@ -69,6 +69,11 @@ class TRTLoss(Objective):
             error = outputs - one_hot(outputs, targets)
             terms["mse"] = self.eta * error.square().mean()
         if self.lam > 0:
-            schedule = penalty_terms(len(outputs), self.lam, self.decay, self.eps)
-            terms["penalty"] = penalty(list(self.penalised_parameters().values()), schedule)
+            terms["penalty"] = trt_penalty(
+                self.penalised_parameters().values(),
+                num_steps=len(outputs),
+                lam=self.lam,
+                decay=self.decay,
+                eps=self.eps,
+            )
         return terms

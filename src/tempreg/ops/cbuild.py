@@ -41,7 +41,7 @@ class KernelUnavailable(RuntimeError):
 def cache_dir() -> Path:
     """Where compiled kernels are kept; KernelUnavailable where there is no such place."""
     if named := os.environ.get("TEMPREG_CACHE_DIR"):
-        return Path(named)
+        return Path(named).expanduser()
     if base := os.environ.get("XDG_CACHE_HOME"):
         return Path(base) / "tempreg"
     try:
@@ -59,7 +59,10 @@ def load(name: str) -> ctypes.CDLL:
 
     Raises KernelUnavailable without a C compiler, or where none of its outputs can be loaded.
     """
-    compiler = tuple(shlex.split(os.environ.get("CC", "cc")))
+    try:
+        compiler = tuple(shlex.split(os.environ.get("CC", "cc")))
+    except ValueError as error:
+        raise KernelUnavailable(f"the environment variable CC is no command: {error}") from None
     if not compiler or shutil.which(compiler[0]) is None:
         raise KernelUnavailable(
             f"no C compiler was found (looked for {' '.join(compiler)!r}); install one (on Debian: "
@@ -68,12 +71,22 @@ def load(name: str) -> ctypes.CDLL:
     problems = []
     for optional in OPTIONAL_FLAGS:
         try:
-            return ctypes.CDLL(str(_built(name, compiler, (*BASE_FLAGS, *optional))))
+            return _loaded(name, compiler, (*BASE_FLAGS, *optional))
         except subprocess.CalledProcessError as error:
             problems.append(error.stderr.strip().splitlines()[-1] if error.stderr else str(error))
         except OSError as error:
             problems.append(str(error))
     raise KernelUnavailable(f"{' '.join(compiler)} could not build {name}.c: {problems[-1]}")
+
+
+def _loaded(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> ctypes.CDLL:
+    """The library for these flags; one in the cache that doesn't load is built again."""
+    path = _built(name, compiler, flags)
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:
+        path.unlink(missing_ok=True)
+        return ctypes.CDLL(str(_built(name, compiler, flags)))
 
 
 def _built(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Path:

@@ -22,6 +22,7 @@ from tempreg.ops.lif_autograd import LIFFunction
 from tempreg.ops.lif_reference import lif_reference
 from tempreg.ops.spec import LIFSpec
 
+DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 BACKENDS = ("auto", "reference", "eager", "compiled")
 
 
@@ -97,8 +98,10 @@ def lif(
     x is [T, *N] with T >= 1 of a floating dtype, v0 [*N] or None for zeros, tau a number or a
     0-d tensor. ValueError or TypeError say which of these does not hold.
     """
-    if not x.is_floating_point():
-        raise TypeError(f"the input current must be a floating-point tensor, got {x.dtype}")
+    if x.dtype not in DTYPES:
+        raise TypeError(
+            f"the input current must be a floating-point tensor of 16, 32 or 64 bits, got {x.dtype}"
+        )
     if x.ndim < 1 or x.shape[0] < 1:
         raise ValueError(
             f"the input current must have shape [T, ...] with T >= 1 timesteps, got {[*x.shape]}"

@@ -48,21 +48,30 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     position: Position,
     precision: dict[str, Any],
+    settings: str,
 ) -> None:
-    """Replace the checkpoint at `path`; `precision` is the state of mixed precision, if any."""
+    """Replace the checkpoint at `path`.
+
+    `precision` is the state of mixed precision, if any; `settings` stands for what the run is
+    trained with, and is asked for again when the checkpoint is loaded.
+    """
     content = {
         "version": VERSION,
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
         "precision": precision,
+        "settings": settings,
         "position": asdict(position),
     }
     with replacing(path) as temporary:
-        torch.save(content, temporary)
+        try:
+            torch.save(content, temporary)
+        except RuntimeError as error:  # torch's word for a full disk
+            raise OSError(f"can't write {path}: {_first_line(error)}") from error
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, settings: str
 ) -> tuple[Position, dict[str, Any]]:
     """Put a run back where it was; CheckpointError where the file is damaged or of another run.
 
@@ -81,6 +90,11 @@ def load_checkpoint(
             f"the checkpoint {path} is damaged ({_first_line(error)}): restore it from a copy, or "
             "start again in another folder"
         ) from None
+    if content.get("settings") != settings:
+        raise CheckpointError(
+            f"the checkpoint {path} was trained with other settings than config.yaml beside it "
+            "has: put these back, or start again in another folder"
+        )
     if version != VERSION:
         raise CheckpointError(f"the checkpoint {path} has version {version}, expected {VERSION}")
     try:
@@ -97,7 +111,10 @@ def save_weights(path: Path, model: nn.Module) -> None:
     """Replace the safetensors file at `path` by the weights and buffers of `model`."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary)
+        try:
+            save_file(tensors, temporary)
+        except SafetensorError as error:
+            raise OSError(f"can't write {path}: {_first_line(error)}") from error
 
 
 def load_weights(path: Path, model: nn.Module) -> None:
@@ -126,4 +143,5 @@ def load_weights(path: Path, model: nn.Module) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0][:200]
+    lines = (str(error) or type(error).__name__).strip().splitlines()
+    return " ".join(line.strip() for line in lines[:2])[:300]

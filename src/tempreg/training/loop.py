@@ -8,7 +8,9 @@ and goes on ends, with the same number of CPU threads, with the same weights, bi
 from __future__ import annotations
 
 import math
+import shlex
 import time
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +58,7 @@ class Trainer:
         augmentation: of training batches.
         clip_norm: largest norm of the gradient, or None.
         keep: "last" or "best", the weights that are kept and tested.
+        settings: text that stands for all of these; a checkpoint is only good for the same.
     """
 
     fabric: Fabric
@@ -72,6 +75,7 @@ class Trainer:
     augmentation: Augmentation
     clip_norm: float | None
     keep: str
+    settings: str
 
     def fit(self) -> dict[str, Any]:
         """Train to the end, from the checkpoint where there is one; returns the summary.
@@ -95,8 +99,15 @@ class Trainer:
     def _start(self) -> Position:
         position = Position()
         if self.run.checkpoint.exists():
-            position, precision = load_checkpoint(self.run.checkpoint, self.network, self.optimizer)
+            position, precision = load_checkpoint(
+                self.run.checkpoint, self.network, self.optimizer, self.settings
+            )
             self.fabric.strategy.precision.load_state_dict(precision)
+        elif self.run.read_metrics():
+            warnings.warn(
+                f"{self.run.path} has no checkpoint: the run starts again from the first epoch",
+                stacklevel=3,
+            )
         if self.fabric.is_global_zero:
             self.run.drop_metrics_from(position.epoch + 1)
         return position
@@ -119,7 +130,7 @@ class Trainer:
                 self._save(position)
                 raise Interrupted(
                     f"stopped after batch {index + 1} of epoch {position.epoch + 1}, as asked; "
-                    f"continue with: tempreg train --resume --out {self.run.path}"
+                    f"continue with: tempreg train --resume --out {shlex.quote(str(self.run.path))}"
                 )
         train = totals.reduced(self._sum).evaluation()
         validation = self._evaluate("validation")
@@ -190,6 +201,7 @@ class Trainer:
             "accuracy_per_step": results["test"].accuracy_per_step,
             "mean_accuracy_over_steps": _mean(results["test"].accuracy_per_step),
             "test_loss": results["test"].loss,
+            "settings": self.settings,
             "epochs": self.epochs,
             "kept_epoch": position.best_epoch if self.keep == "best" else self.epochs,
             "best_val_epoch": position.best_epoch,
@@ -243,7 +255,14 @@ class Trainer:
     def _save(self, position: Position) -> None:
         if self.fabric.is_global_zero:
             precision = self.fabric.strategy.precision.state_dict()
-            save_checkpoint(self.run.checkpoint, self.network, self.optimizer, position, precision)
+            save_checkpoint(
+                self.run.checkpoint,
+                self.network,
+                self.optimizer,
+                position,
+                precision,
+                self.settings,
+            )
 
     def _stop_nonfinite(self, x: Tensor, epoch: int, index: int) -> None:
         terms = ", ".join(f"{name} {float(v):g}" for name, v in self.objective.terms.items())

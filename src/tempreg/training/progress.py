@@ -67,13 +67,18 @@ class Plain(Reporter):
 
     def epoch(self, number: int, train: Evaluation, validation: Evaluation, best: bool) -> None:
         """The line."""
-        rate = self._trained / max(time.monotonic() - self._start, 1e-9)
+        rate = self._rate()
+        left = _duration(self._left / rate) if rate > 0 else "?"
         self._say(
             f"epoch {number:>{len(str(self._epochs))}}/{self._epochs}"
             f"  loss {train.loss:.4f}  accuracy {train.accuracy:6.2%}"
             f"  validation {validation.accuracy:6.2%}{' *' if best else '  '}"
-            f"  {rate:.0f} samples/s  {_duration(self._left / rate)} left"
+            f"  {rate:.0f} samples/s  {left} left"
         )
+
+    def _rate(self) -> float:
+        """Samples a second in this session; 0 before the first batch."""
+        return self._trained / max(time.monotonic() - self._start, 1e-9)
 
     def _say(self, line: str) -> None:
         print(line, flush=True)
@@ -106,8 +111,10 @@ class Live(Plain):
     def step(self, samples: int, running: Evaluation) -> None:
         """Move the bar."""
         super().step(samples, running)
-        rate = self._trained / max(time.monotonic() - self._start, 1e-9)
-        text = f"loss {running.loss:.4f}  accuracy {running.accuracy:6.2%}  {rate:.0f} samples/s"
+        text = (
+            f"loss {running.loss:.4f}  accuracy {running.accuracy:6.2%}"
+            f"  {self._rate():.0f} samples/s"
+        )
         self._progress.update(self._task, advance=samples, description=text)
 
     def _say(self, line: str) -> None:
@@ -115,8 +122,10 @@ class Live(Plain):
 
 
 def reporter_for(stream: Any = None) -> Reporter:
-    """`Live` on a terminal, else `Plain`."""
+    """`Live` on a terminal, `Plain` elsewhere, `Silent` where there is no standard output."""
     stream = sys.stdout if stream is None else stream
+    if stream is None:
+        return Silent()
     return Live() if stream.isatty() else Plain()
 
 

@@ -82,7 +82,6 @@ class RunDirectory:
 
     def create(self, config: str, environment: dict[str, Any]) -> None:
         """Begin a run in its folder: what is known beforehand, config.yaml last."""
-        (self.path / "checkpoints").mkdir(exist_ok=True)
         write_json(self.environment, environment)
         self.metrics.touch()
         write_text(self.config, config)
@@ -115,7 +114,13 @@ class RunDirectory:
             return []
         text = self.metrics.read_text(encoding="utf-8")
         whole = text[: text.rfind("\n") + 1]
-        return [json.loads(line) for line in whole.splitlines()]
+        try:
+            lines: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines()]
+            if all(isinstance(line["epoch"], int) for line in lines):
+                return lines
+        except (json.JSONDecodeError, KeyError, TypeError):
+            pass
+        raise RunDirectoryError(f"{self.metrics} is damaged: restore it, or delete it to go on")
 
     def drop_metrics_from(self, epoch: int) -> None:
         """Forget the lines of `epoch` (from 1) and later, which will be trained again."""
@@ -134,6 +139,8 @@ class RunDirectory:
             raise RunDirectoryError(f"the run in {self.path} has no {path.name}") from None
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise RunDirectoryError(f"{path} is damaged: {error}") from None
+        if not isinstance(value, dict):
+            raise RunDirectoryError(f"{path} is damaged: expected an object, got {value!r}")
         return value
 
     @contextmanager
@@ -160,6 +167,7 @@ class RunDirectory:
                         f"another process is training in {self.path}: wait for it, or give "
                         "another --out"
                     ) from None
+            self.checkpoint.parent.mkdir(exist_ok=True)
             for unfinished in self.path.rglob(f".*{TEMPORARY_SUFFIX}"):  # a kill while writing
                 unfinished.unlink()
             yield
