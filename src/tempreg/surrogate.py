@@ -61,9 +61,11 @@ SURROGATE_CODES = {name: code for code, name in enumerate(DERIVATIVES)}
 def heaviside(h: Tensor, v_threshold: float) -> Tensor:
     """Spikes of a membrane potential: 1 where h > v_threshold, else 0; NaN stays NaN.
 
-    A NaN that became a silent 0 would hide a broken network behind finite logits.
+    A NaN that became a silent 0 would hide a broken network behind finite logits. Written
+    without a comparison, because clamp and ceil keep NaN; h - v_threshold is 0 only where they
+    are equal.
     """
-    return torch.where(h.isnan(), h, (h > v_threshold).to(h.dtype))
+    return (h - v_threshold).clamp(0.0, 1.0).ceil()
 
 
 class Spike(torch.autograd.Function):

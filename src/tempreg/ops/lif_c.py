@@ -20,9 +20,9 @@ from tempreg.ops.layout import elements, rows
 from tempreg.ops.spec import LIFSpec
 from tempreg.surrogate import DERIVATIVES, SURROGATE_CODES
 
-SCRATCH_BYTES = 128 * 1024
+SCRATCH_BYTES = 512 * 1024
 """A thread's room for the membrane potentials of one block: it should fit a level-2 cache."""
-MOST_BLOCK = 1024  # as in kernels/lif.c
+MOST_BLOCK = 8192  # as in kernels/lif.c
 PARALLEL_FROM = 32_768
 """Elements below which starting threads costs more than it saves."""
 _SUFFIX = {torch.float32: "float", torch.float64: "double"}
@@ -98,8 +98,8 @@ def _backward_cpu(
     gs, (gv, gv_step) = gs.contiguous(), elements(gv)
     (x, x_step), (v0, v0_step) = rows(x), elements(v0)
     threads = _threads(x.numel())
-    fitting = SCRATCH_BYTES // (x.element_size() * steps) // 16 * 16
-    block = min(max(16, min(MOST_BLOCK, fitting)), max(neurons, 1))
+    fitting = max(16, SCRATCH_BYTES // (x.element_size() * steps))
+    block = max(1, min(MOST_BLOCK, fitting, -(-neurons // threads)))
     scratch = torch.empty(threads * steps * block, dtype=x.dtype)
     gx, gv0, gtau = (torch.empty(shape, dtype=x.dtype) for shape in _shapes(x, v0, rest))
     _kernel("backward", x.dtype)(

@@ -19,10 +19,11 @@ Shapes: x, gs [T, *N]; v0, gv [*N]; tau []; returns s [T, *N], v [*N]; gx, gv0, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from tempreg.ops.lif_reference import charge, reset
 from tempreg.ops.spec import LIFSpec
 from tempreg.surrogate import DERIVATIVES, heaviside
 
@@ -30,10 +31,8 @@ from tempreg.surrogate import DERIVATIVES, heaviside
 def forward(x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec) -> tuple[Tensor, Tensor]:
     """Spikes and last state."""
     v, spikes = v0, []
-    for x_t in x.unbind(0):
-        h = charge(v, x_t, tau)
-        spikes.append(heaviside(h, spec.v_threshold))
-        v = reset(h, spikes[-1], spec)
+    for _, _, s, v in _steps(x, v0, tau, spec):  # noqa: B007 - the last one is returned
+        spikes.append(s)
     return torch.stack(spikes), v
 
 
@@ -42,15 +41,11 @@ def backward(
 ) -> tuple[Tensor, ...]:
     """The gradient of x and, if asked for the `rest`, those of v0 and (by neuron) tau."""
     derivative = DERIVATIVES[spec.surrogate]
-    membranes, v = [], v0
-    for x_t in x.unbind(0):
-        h = charge(v, x_t, tau)
-        membranes.append((v, h))
-        v = reset(h, heaviside(h, spec.v_threshold), spec)
     gx, gtau = [], torch.zeros_like(v0)
-    for gs_t, (v_before, h) in zip(reversed(gs.unbind(0)), reversed(membranes), strict=True):
+    steps = zip(gs.unbind(0), _steps(x, v0, tau, spec), strict=True)
+    for gs_t, (v_before, h, s, _) in reversed(list(steps)):
         phi = derivative(h - spec.v_threshold, spec.surrogate_param)
-        gh = gs_t * phi + gv * _reset_derivative(h, phi, spec)
+        gh = torch.addcmul(gs_t * phi, gv, _reset_derivative(h, s, phi, spec))
         gx.append(gh)
         gv = gh / tau
         if rest:
@@ -58,9 +53,29 @@ def backward(
     return (torch.stack(gx[::-1]), gv, gtau) if rest else (torch.stack(gx[::-1]),)
 
 
-def _reset_derivative(h: Tensor, phi: Tensor, spec: LIFSpec) -> Tensor | float:
+def _steps(
+    x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """v[t-1], h[t], s[t] and v[t] of every timestep."""
+    v = v0
+    for x_t in x.unbind(0):
+        before = v
+        h = torch.div(v, tau).add_(x_t)
+        s = heaviside(h, spec.v_threshold)
+        if spec.v_reset is None:
+            v = torch.sub(h, s, alpha=spec.v_threshold)
+        else:
+            v = (1.0 - s).mul_(h)
+            if spec.v_reset:
+                v.add_(s, alpha=spec.v_reset)
+        yield before, h, s, v
+
+
+def _reset_derivative(h: Tensor, s: Tensor, phi: Tensor, spec: LIFSpec) -> Tensor:
     """dv[t]/dh[t]."""
+    kept = torch.ones_like(s) if spec.v_reset is None else 1.0 - s
+    if spec.detach_reset:
+        return kept
     if spec.v_reset is None:
-        return 1.0 if spec.detach_reset else 1.0 - spec.v_threshold * phi
-    kept = 1.0 - heaviside(h, spec.v_threshold)
-    return kept if spec.detach_reset else kept + (spec.v_reset - h) * phi
+        return kept.sub_(phi, alpha=spec.v_threshold)
+    return kept.addcmul_(spec.v_reset - h, phi)

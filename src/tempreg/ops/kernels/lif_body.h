@@ -13,11 +13,12 @@
 #define HARD 0
 #define SOFT 1
 
-static inline REAL NAME(phi)(REAL u, REAL p, int surrogate) {
+/* over is 1 / (p * p) */
+static inline REAL NAME(phi)(REAL u, REAL p, REAL over, int surrogate) {
     REAL a = FABS(u);
     if (surrogate == 0) { /* triangle */
         REAL d = p - a;
-        return (d < 0 ? (REAL)0 : d) / (p * p);
+        return (d < 0 ? (REAL)0 : d) * over;
     }
     if (surrogate == 1) { /* sigmoid: sig(z) sig(-z) = e / (1 + e)^2 with e = exp(-|z|) */
         REAL e = EXPN(p * a), q = 1 + e;
@@ -40,14 +41,24 @@ static inline REAL NAME(reset)(REAL h, REAL s, REAL vth, REAL vr, int kind) {
     return kind == SOFT ? h - s * vth : (1 - s) * h + s * vr;
 }
 
+/* v / tau. Where tau is a power of two its reciprocal is exact, and so is the product: the
+ * same number to the last bit, without a division. */
+#define DECAYED(v) (exact ? (v) * decay : (v) / tau)
+
+static inline int NAME(is_power_of_two)(REAL tau) {
+    int exponent;
+    return frexp((double)tau, &exponent) == 0.5;
+}
+
 static inline __attribute__((always_inline)) void NAME(forward_block)(
     const REAL *x, int64_t x_step, REAL *s, REAL *restrict v, int64_t T, int64_t N, int64_t m,
-    REAL tau, REAL vth, REAL vr, int kind) {
+    REAL tau, REAL vth, REAL vr, int kind, int exact) {
+    REAL decay = 1 / tau;
     for (int64_t t = 0; t < T; t++) {
         const REAL *restrict xt = x + t * x_step;
         REAL *restrict st = s + t * N;
         for (int64_t i = 0; i < m; i++) {
-            REAL h = v[i] / tau + xt[i];
+            REAL h = DECAYED(v[i]) + xt[i];
             REAL spike = NAME(spike)(h, vth);
             st[i] = spike;
             v[i] = NAME(reset)(h, spike, vth, vr, kind);
@@ -55,21 +66,29 @@ static inline __attribute__((always_inline)) void NAME(forward_block)(
     }
 }
 
-/* decayed[t * m + i] holds v[t-1] / tau of the block, found forwards; then time runs back. */
-static inline __attribute__((always_inline)) void NAME(backward_block)(
-    const REAL *gs, const REAL *x, int64_t x_step, REAL *decayed, REAL *gx, REAL *restrict gv,
-    REAL *restrict gtau, int64_t T, int64_t N, int64_t m, REAL tau, REAL vth, REAL vr, REAL p,
-    int kind, int surrogate, int detach) {
+/* decayed[t * m + i] is v[t-1] / tau of the block; its first row is given, the rest found. */
+static inline __attribute__((always_inline)) void NAME(decay_block)(
+    const REAL *x, int64_t x_step, REAL *decayed, int64_t T, int64_t m, REAL tau, REAL vth, REAL vr,
+    int kind, int exact) {
+    REAL decay = 1 / tau;
     for (int64_t t = 0; t + 1 < T; t++) {
         const REAL *restrict xt = x + t * x_step;
         const REAL *restrict now = decayed + t * m;
         REAL *restrict next = decayed + (t + 1) * m;
         for (int64_t i = 0; i < m; i++) {
             REAL h = now[i] + xt[i];
-            next[i] = NAME(reset)(h, NAME(spike)(h, vth), vth, vr, kind) / tau;
+            REAL v = NAME(reset)(h, NAME(spike)(h, vth), vth, vr, kind);
+            next[i] = DECAYED(v);
         }
     }
-    REAL decay = 1 / tau;
+}
+
+/* Back through time, with what decay_block found. */
+static inline __attribute__((always_inline)) void NAME(backward_block)(
+    const REAL *gs, const REAL *x, int64_t x_step, const REAL *decayed, REAL *gx, REAL *restrict gv,
+    REAL *restrict gtau, int64_t T, int64_t N, int64_t m, REAL tau, REAL vth, REAL vr, REAL p,
+    int kind, int surrogate, int detach) {
+    REAL decay = 1 / tau, over = 1 / (p * p);
     for (int64_t t = T - 1; t >= 0; t--) {
         const REAL *restrict xt = x + t * x_step;
         const REAL *restrict gst = gs + t * N;
@@ -77,7 +96,7 @@ static inline __attribute__((always_inline)) void NAME(backward_block)(
         REAL *restrict gxt = gx + t * N;
         for (int64_t i = 0; i < m; i++) {
             REAL h = now[i] + xt[i];
-            REAL f = NAME(phi)(h - vth, p, surrogate);
+            REAL f = NAME(phi)(h - vth, p, over, surrogate);
             REAL kept = kind == SOFT ? (REAL)1 : 1 - NAME(spike)(h, vth);
             REAL through = kind == SOFT ? -vth * f : (vr - h) * f;
             REAL gh = gst[i] * f + gv[i] * (detach ? kept : kept + through);
@@ -90,16 +109,25 @@ static inline __attribute__((always_inline)) void NAME(backward_block)(
 }
 
 void NAME(lif_forward)(const REAL *x, int64_t x_step, const REAL *v0, int64_t v0_step, REAL *s,
-                       REAL *v, int64_t T, int64_t N, double tau, double vth, double vr, int kind,
-                       int threads) {
+                       REAL *v, int64_t T, int64_t N, double tau64, double vth, double vr,
+                       int kind, int threads) {
+    REAL tau = (REAL)tau64;
+    int exact = NAME(is_power_of_two)(tau);
+    if (N == 0) return; /* a step of 0 is more than OpenMP's loop can count */
+    int64_t share = (N + threads - 1) / threads, block = share < MOST_BLOCK ? share : MOST_BLOCK;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t n = 0; n < N; n += MOST_BLOCK) {
-        int64_t m = N - n < MOST_BLOCK ? N - n : MOST_BLOCK;
+    for (int64_t n = 0; n < N; n += block) {
+        int64_t m = N - n < block ? N - n : block;
         for (int64_t i = 0; i < m; i++) v[n + i] = v0[(n + i) * v0_step];
-        if (kind == SOFT)
-            NAME(forward_block)(x + n, x_step, s + n, v + n, T, N, m, tau, vth, vr, SOFT);
-        else
-            NAME(forward_block)(x + n, x_step, s + n, v + n, T, N, m, tau, vth, vr, HARD);
+#define RUN(KIND, EXACT)                                                                         \
+    NAME(forward_block)(x + n, x_step, s + n, v + n, T, N, m, tau, vth, vr, KIND, EXACT)
+        switch (kind * 2 + exact) {
+            case 0: RUN(HARD, 0); break;
+            case 1: RUN(HARD, 1); break;
+            case 2: RUN(SOFT, 0); break;
+            default: RUN(SOFT, 1); break;
+        }
+#undef RUN
     }
 }
 
@@ -111,6 +139,7 @@ void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const R
                         double tau64, double vth, double vr, double p, int kind, int surrogate,
                         int detach, int threads) {
     REAL tau = (REAL)tau64;
+    int exact = NAME(is_power_of_two)(tau);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {
         int64_t m = N - n < block ? N - n : block;
@@ -121,6 +150,15 @@ void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const R
             g[i] = gv[(n + i) * gv_step];
             if (sum) sum[i] = 0;
         }
+#define RUN(KIND, EXACT)                                                                         \
+    NAME(decay_block)(x + n, x_step, decayed, T, m, tau, vth, vr, KIND, EXACT)
+        switch (kind * 2 + exact) {
+            case 0: RUN(HARD, 0); break;
+            case 1: RUN(HARD, 1); break;
+            case 2: RUN(SOFT, 0); break;
+            default: RUN(SOFT, 1); break;
+        }
+#undef RUN
 #define RUN(KIND, SURROGATE)                                                                     \
     NAME(backward_block)(gs + n, x + n, x_step, decayed, gx + n, g, sum, T, N, m, tau, vth, vr,  \
                          p, KIND, SURROGATE, detach)
@@ -140,5 +178,6 @@ void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const R
     }
 }
 
+#undef DECAYED
 #undef HARD
 #undef SOFT
