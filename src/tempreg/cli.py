@@ -1,7 +1,8 @@
 """The command line. Thin: it reads words, calls `runs`, and prints what came of it.
 
 Nothing that takes time to import is imported before a command needs it. Exit codes: 0 done,
-1 the run failed, 2 the request can't be met as it stands, 130 interrupted.
+1 the run failed, 2 the request can't be met as it stands, 130 interrupted, 141 nobody reads
+the output any more.
 """
 
 from __future__ import annotations
