@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
+from safetensors.torch import load_file
 
 from tempreg.config import PRESETS, RunConfig
 
@@ -58,6 +60,11 @@ def tiny() -> RunConfig:
     return replace(
         config, epochs=2, num_steps=2, model=replace(config.model, channels=(4, 8), dropout=0.1)
     )
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    first, second = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
 def said(errors: str) -> list[str]:
