@@ -27,6 +27,16 @@ def test_an_error_while_writing_leaves_the_old_file(tmp_path: Path) -> None:
     assert file.read_text() == "new"
 
 
+def test_a_new_file_takes_the_old_ones_place_whole(tmp_path: Path) -> None:
+    """Writing into the old file would show a reader, or a kill, half of each."""
+    file = tmp_path / "result.txt"
+    write_text(file, "old")
+    with file.open() as reader:
+        write_text(file, "new")
+        assert reader.read() == "old"
+    assert file.read_text() == "new"
+
+
 def test_json_refuses_what_json_has_no_word_for(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", {"loss": float("nan")})
