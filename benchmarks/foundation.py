@@ -82,7 +82,7 @@ def penalty_against_definition(steps: int, rounds: int) -> None:
 
 
 def command_line() -> None:
-    words = [sys.executable, "-c", "from tempreg.cli import main; main(['--help'])"]
+    words = [sys.executable, "-c", "from tempreg.cli.main import main; main(['--help'])"]
     times = [
         seconds(lambda: subprocess.run(words, check=True, capture_output=True)) for _ in range(9)
     ]

@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tempreg.cli import per_step_table
+from tempreg.cli.tables import per_step_table
 from tempreg.config import PRESETS
 from tempreg.report.figures import save_figure, training_figure
 from tempreg.runs import train

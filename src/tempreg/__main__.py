@@ -2,6 +2,6 @@
 
 import sys
 
-from tempreg.cli import main
+from tempreg.cli.main import main
 
 sys.exit(main())

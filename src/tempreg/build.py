@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,8 +28,10 @@ Optimizer = torch.optim.Optimizer
 
 def build_data(config: RunConfig) -> DataSet:
     """The data set, in memory."""
-    data = config.data
-    return load_dataset(data.name, num_steps=config.num_steps, frames=data.frames, size=data.size)
+    options = asdict(config.data)
+    name, path = options.pop("name"), options.pop("path")
+    place = None if path is None else Path(path).expanduser()
+    return load_dataset(name, num_steps=config.num_steps, path=place, **options)
 
 
 def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:

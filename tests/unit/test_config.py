@@ -122,5 +122,5 @@ def test_every_setting_has_help() -> None:
 
 
 def test_configuration_imports_no_torch() -> None:
-    code = "import sys, tempreg.config, tempreg.cli; sys.exit('torch' in sys.modules)"
+    code = "import sys, tempreg.config, tempreg.cli.main; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -26,14 +26,36 @@ def _require(ok: bool, sentence: str) -> None:
 class DataConfig:
     """Which data, and how events become frames."""
 
-    name: str = _setting("nmnist", "data set; see `tempreg presets` for examples")
-    frames: Literal["time", "count"] = _setting(
-        "time", "event frames of equal time or of equally many events"
+    name: str = _setting("nmnist", "data set; `tempreg presets` has examples")
+    path: str | None = _setting(None, "its folder or file (null: where it is usually kept)")
+    frames: Literal["time", "count", "duration"] = _setting(
+        "time", "event frames of equal time, of equally many events, or of data.frame_ms each"
+    )
+    frame_ms: float | None = _setting(None, "with frames duration: milliseconds a frame, > 0")
+    normalise: Literal["none", "max", "percentile"] = _setting(
+        "none", "divide each recording's frames by their largest count or a high percentile"
     )
     size: int | None = _setting(None, "resize to this height and width (null: as recorded)")
+    resize: Literal["area", "paper"] = _setting(
+        "area", "area conserves events; paper: as the published scripts resize CIFAR10-DVS"
+    )
+    validation: float = _setting(
+        0.1, "share of training data held out where no split is official, in (0, 1)"
+    )
+    split_seed: int = _setting(0, "of splits that are drawn, >= 0")
+    cache: bool = _setting(True, "keep event frames on disk")
 
     def __post_init__(self) -> None:
         _require(self.size is None or self.size >= 1, f"data.size must be >= 1, got {self.size}")
+        _require(
+            0 < self.validation < 1, f"data.validation must be in (0, 1), got {self.validation}"
+        )
+        _require(self.split_seed >= 0, f"data.split_seed must be >= 0, got {self.split_seed}")
+        if self.frames == "duration":
+            _require(
+                self.frame_ms is not None and self.frame_ms > 0,
+                f"data.frames duration needs data.frame_ms > 0, got {self.frame_ms}",
+            )
 
 
 @dataclass(frozen=True)

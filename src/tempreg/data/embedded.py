@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from importlib.resources import as_file, files
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from tempreg.data.base import SPLITS, ArraySplit, DataSet
 from tempreg.data.events import Recordings, events_to_frames
+from tempreg.data.options import DataOptions
+from tempreg.data.source import Source
 
 FASHION_CLASSES = (
     "t-shirt/top", "trouser", "pullover", "dress", "coat",
@@ -38,29 +41,62 @@ def nmnist_recordings() -> tuple[Recordings, NDArray[np.uint8], NDArray[np.uint8
     return recordings, data["labels"], data["part"]
 
 
-def load_nmnist(*, num_steps: int, frames: str) -> DataSet:
-    """700 / 100 / 300 recordings as event counts [T, B, 2, 34, 34]; see `events_to_frames`."""
-    recordings, labels, part = nmnist_recordings()
-    values = events_to_frames(recordings, num_steps, frames)
-    rows = [torch.from_numpy(np.flatnonzero(part == code)) for code in range(len(SPLITS))]
-    targets = torch.from_numpy(labels)
-    train, validation, test = (ArraySplit(values[r], targets[r]) for r in rows)
-    return DataSet("nmnist", train, validation, test, tuple("0123456789"), 2, (34, 34))
+class Embedded(Source):
+    """Ships with the package, so nothing can be missing. Subclass it and define `load`."""
+
+    def missing(self, folder: Path) -> list[str]:
+        """Nothing."""
+        return []
+
+    def check_size(self, options: DataOptions) -> None:
+        """ValueError where another size or another place is asked for."""
+        if options.size is not None:
+            raise ValueError(f"{self.name} is used in its own size: leave data.size out (null)")
+        if options.path is not None:
+            raise ValueError(f"{self.name} ships with tempreg: leave data.path out (null)")
 
 
-def load_fashion_mnist(*, num_steps: int, frames: str) -> DataSet:
-    """5,000 / 1,000 / 2,000 images [B, 1, 28, 28], standardised; the arguments don't matter."""
-    data = _asset("fashion_mnist.npz")
-    train, validation, test = (
-        ArraySplit(
-            torch.from_numpy(data[f"{name}_images"])[:, None],
-            torch.from_numpy(data[f"{name}_labels"]),
-            scale=1 / (255 * FASHION_STD),
-            offset=-FASHION_MEAN / FASHION_STD,
+class EmbeddedNMNIST(Embedded):
+    """700 / 100 / 300 recordings as event counts [T, B, 2, 34, 34]. Final."""
+
+    name: ClassVar[str] = "nmnist"
+    title: ClassVar[str] = "N-MNIST, 1,100 recordings"
+    kind: ClassVar[Literal["images", "events"]] = "events"
+    licence: ClassVar[str] = "CC BY-SA 4.0 (Orchard et al. 2015)"
+
+    def load(self, options: DataOptions) -> DataSet:
+        """See `events_to_frames`."""
+        self.check_size(options)
+        recordings, labels, part = nmnist_recordings()
+        values = events_to_frames(recordings, options.num_steps, options.frames)
+        rows = [torch.from_numpy(np.flatnonzero(part == code)) for code in range(len(SPLITS))]
+        targets = torch.from_numpy(labels)
+        train, validation, test = (ArraySplit(values[r], targets[r]) for r in rows)
+        return DataSet(self.name, train, validation, test, tuple("0123456789"), 2, (34, 34))
+
+
+class EmbeddedFashionMNIST(Embedded):
+    """5,000 / 1,000 / 2,000 images [B, 1, 28, 28], standardised. Final."""
+
+    name: ClassVar[str] = "fashion-mnist"
+    title: ClassVar[str] = "Fashion-MNIST, 8,000 images"
+    kind: ClassVar[Literal["images", "events"]] = "images"
+    licence: ClassVar[str] = "MIT (Zalando SE)"
+
+    def load(self, options: DataOptions) -> DataSet:
+        """The images, with the official statistics."""
+        self.check_size(options)
+        data = _asset("fashion_mnist.npz")
+        train, validation, test = (
+            ArraySplit(
+                torch.from_numpy(data[f"{name}_images"])[:, None],
+                torch.from_numpy(data[f"{name}_labels"]),
+                scale=1 / (255 * FASHION_STD),
+                offset=-FASHION_MEAN / FASHION_STD,
+            )
+            for name in SPLITS
         )
-        for name in SPLITS
-    )
-    return DataSet("fashion-mnist", train, validation, test, FASHION_CLASSES, 1, (28, 28))
+        return DataSet(self.name, train, validation, test, FASHION_CLASSES, 1, (28, 28))
 
 
 def _asset(name: str) -> dict[str, NDArray[Any]]:

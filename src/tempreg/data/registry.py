@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 from tempreg.data.base import DataSet
-from tempreg.data.embedded import load_fashion_mnist, load_nmnist
+from tempreg.data.embedded import EmbeddedFashionMNIST, EmbeddedNMNIST
+from tempreg.data.options import DataOptions
+from tempreg.data.source import Source
 
-DATASETS: dict[str, Callable[..., DataSet]] = {
-    "nmnist": load_nmnist,
-    "fashion-mnist": load_fashion_mnist,
+SOURCES: dict[str, Source] = {
+    source.name: source for source in (EmbeddedNMNIST(), EmbeddedFashionMNIST())
 }
 
 
-def load_dataset(
-    name: str, *, num_steps: int, frames: str = "time", size: int | None = None
-) -> DataSet:
+def load_dataset(name: str, *, num_steps: int, **options: Any) -> DataSet:
     """A data set, ready for batches.
 
     Args:
-        name: a key of `DATASETS`.
-        num_steps: T of event frames; static images ignore it.
-        frames: how events become frames, "time" or "count".
-        size: resize to this height and width; no data set of this version can.
+        name: a key of `SOURCES`.
+        num_steps, options: see `DataOptions`.
 
     Raises:
-        ValueError: an unknown name, or a size.
+        ValueError: an unknown name, or an option that doesn't fit the data set.
+        DataError: files that are missing or damaged.
     """
-    if name not in DATASETS:
+    if name not in SOURCES:
         raise ValueError(
-            f"this version has no reader for the data set {name!r}: it reads {', '.join(DATASETS)}"
+            f"this version has no reader for the data set {name!r}: it reads {', '.join(SOURCES)}"
         )
-    if size is not None:
-        raise ValueError(f"{name} is used in its own size here: leave data.size out (null)")
-    return DATASETS[name](num_steps=num_steps, frames=frames)
+    return SOURCES[name].load(DataOptions(num_steps=num_steps, **options))

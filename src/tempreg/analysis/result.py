@@ -1,0 +1,97 @@
+"""What every analysis returns: arrays with named axes and units, the settings, and a drawing."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import numpy as np
+
+from tempreg.errors import RequestError
+from tempreg.files import write_json
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+VERSION = 1
+R = TypeVar("R", bound="Result")
+
+
+class ResultError(RequestError):
+    """A file that isn't a result of this analysis; the message says why. Final."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(ABC):
+    """One analysis. Subclass it with the measured fields, and define `figure`.
+
+    Fields are numbers, strings, lists of strings, or float64 arrays; an array that was not
+    measured somewhere holds NaN there, which is null in the file.
+
+    Attributes:
+        quantity: the name of the analysis, and of its file.
+        axes: the axes of each array field, by name, as ("layer", "timestep").
+        units: the unit of each array field, in words a figure can show.
+        settings: everything that shaped the numbers: estimator, seed, samples, T, ...
+    """
+
+    quantity: ClassVar[str]
+    axes: ClassVar[dict[str, tuple[str, ...]]]
+    units: ClassVar[dict[str, str]]
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @abstractmethod
+    def figure(self) -> Figure:
+        """A drawing that is legible in print, without relying on colour alone."""
+
+    def save(self, path: Path) -> None:
+        """Replace the JSON file at `path`; `load` reads it back."""
+        values = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+        described = {
+            name: {"axes": list(axes), "unit": self.units.get(name, "")}
+            for name, axes in self.axes.items()
+        }
+        content = {"quantity": self.quantity, "version": VERSION, "arrays": described, **values}
+        write_json(path, content)
+
+    @classmethod
+    def load(cls: type[R], path: Path) -> R:
+        """What `save` wrote; ResultError where the file is missing, damaged or another's."""
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ResultError(f"there is no result {path}: run the analysis first") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise ResultError(f"the result {path} is damaged ({error}): analyse again") from None
+        if not isinstance(content, dict) or content.get("quantity") != cls.quantity:
+            raise ResultError(f"{path} holds no result of the analysis {cls.quantity!r}")
+        if content.get("version") != VERSION:
+            raise ResultError(
+                f"{path} has version {content.get('version')}, expected {VERSION}: analyse again"
+            )
+        names = {item.name for item in fields(cls)}
+        if missing := sorted(names - content.keys()):
+            raise ResultError(f"the result {path} lacks {missing[0]!r}: analyse again")
+        values = {name: content[name] for name in names}
+        try:
+            for name in cls.axes:
+                values[name] = np.array(values[name], dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ResultError(f"the result {path} is damaged ({error}): analyse again") from None
+        return cls(**values)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: NaN and infinity of arrays become null."""
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,42 @@
+"""`tempreg evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tempreg.cli.parser import Parser
+from tempreg.cli.tables import per_step_table
+
+
+def run(words: Sequence[str]) -> int:
+    """The command; returns its exit code."""
+    parser = Parser(
+        prog="tempreg evaluate",
+        description="Accuracy of a finished run at every timestep.",
+    )
+    parser.add_argument("run", type=Path, metavar="DIR", help="the run's folder")
+    parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    parser.add_argument("--batch-size", type=int, help="samples at once (default: as trained)")
+    parser.add_argument("--num-steps", type=int, help="timesteps T (default: as trained)")
+    parser.add_argument("--backend", help="how LIF neurons are run (default: as trained)")
+    parser.add_argument("--device", help="auto, cpu or cuda (default: as trained)")
+    parser.add_argument("--precision", help="of the arithmetic (default: as trained)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    args = parser.parse(words)
+
+    import json
+    from dataclasses import asdict
+
+    from tempreg.runs import evaluate_run
+
+    names = ("batch_size", "num_steps", "backend", "device", "precision")
+    changes = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    result = evaluate_run(args.run, args.split, **changes)
+    if args.json:
+        print(json.dumps({"split": args.split, "accuracy": result.accuracy, **asdict(result)}))
+    else:
+        print(per_step_table({f"{args.split} accuracy": result.accuracy_per_step}))
+        terms = "".join(f"  {name} {value:.4f}" for name, value in result.terms.items())
+        print(f"loss {result.loss:.4f}  ={terms}")
+    return 0

@@ -1,0 +1,105 @@
+"""What starts first: picks the command, and turns errors into sentences and exit codes.
+
+Nothing that takes time to import is imported before a command needs it. Exit codes: 0 done,
+1 the run failed, 2 the request can't be met as it stands, 130 interrupted, 141 nobody reads
+the output any more.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import TextIO
+
+COMMANDS = {
+    "train": "train a network from a preset or a YAML file",
+    "evaluate": "accuracy of a finished run at every timestep",
+    "presets": "list the presets",
+    "config": "print the settings of a preset or file as YAML",
+}
+"""What each does. `tempreg NAME` is the function `run` of the module `tempreg.cli.NAME`."""
+
+
+def _help() -> str:
+    lines = [f"  {name:10} {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: tempreg COMMAND ...",
+            "",
+            "Trains spiking neural networks with temporal regularization, and measures it.",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "tempreg COMMAND --help says more; tempreg --version gives the version.",
+        ]
+    )
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print(f"tempreg: warning: {message}", file=sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if words else 2
+    if words[0] == "--version":
+        from tempreg import __version__
+
+        print(__version__)
+        return 0
+    if words[0] not in COMMANDS:
+        from tempreg.config.structure import suggest
+
+        hint = suggest(words[0], COMMANDS) or f": the commands are {', '.join(COMMANDS)}"
+        print(f"tempreg: error: unknown command {words[0]!r}{hint}", file=sys.stderr)
+        return 2
+    warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that it can't show must not end a run
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        command = importlib.import_module(f"tempreg.cli.{words[0]}")
+        code: int = command.run(words[1:])
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("tempreg: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("tempreg: stopped, because nobody reads its output any more", file=sys.stderr)
+        return 141
+    except OSError as error:  # a disk that is full, a folder that may not be written to
+        place = f": {error.filename}" if error.filename else ""
+        print(f"tempreg: {error.strerror or error}{place}", file=sys.stderr)
+        return 1
+    except ValueError as error:
+        from tempreg.errors import RequestError
+
+        if not isinstance(error, RequestError):
+            raise
+        print(f"tempreg: error: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:
+        from tempreg.errors import RunStopped
+
+        if not isinstance(error, RunStopped):
+            raise
+        print(f"tempreg: {error}", file=sys.stderr)
+        return error.exit_code

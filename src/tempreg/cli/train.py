@@ -1,0 +1,46 @@
+"""`tempreg train`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tempreg.cli.parser import Parser, add_settings, config_from
+from tempreg.cli.tables import per_step_table
+
+
+def run(words: Sequence[str]) -> int:
+    """The command; returns its exit code."""
+    parser = Parser(
+        prog="tempreg train",
+        description="Train a network; its folder then holds weights, metrics and a summary.",
+    )
+    parser.add_argument("source", nargs="?", metavar="PRESET|FILE.yaml", help="settings")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
+    parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    add_settings(parser)
+    args = parser.parse(words)
+    source = args.source
+    if source is None:
+        if not args.resume:
+            parser.error("name a preset or a .yaml file (or --resume, to continue a run)")
+        source = str(args.out / "config.yaml")
+    config = config_from(source, args)
+
+    from tempreg.runs import train
+    from tempreg.training.progress import reporter_for
+    from tempreg.training.run_directory import RunDirectory
+
+    finished = RunDirectory(args.out).summary.exists()
+    summary = train(config, args.out, resume=args.resume, reporter=reporter_for())
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return 0  # a process that another one started, for training on several devices
+    if finished:
+        print(f"the run in {args.out} was finished already")
+    print(per_step_table({"test accuracy": summary["accuracy_per_step"]}))
+    print(
+        f"train {summary['train_accuracy']:.2%}  validation {summary['val_accuracy']:.2%}", end=""
+    )
+    print(f"  test {summary['test_accuracy']:.2%}  (epoch {summary['kept_epoch']})  {args.out}")
+    return 0

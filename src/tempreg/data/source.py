@@ -1,0 +1,51 @@
+"""A data set as something that lies in files: where, whether it is all there, how to read it."""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from tempreg.data.base import DataSet
+from tempreg.data.options import DataOptions
+from tempreg.errors import RequestError
+
+
+class DataError(RequestError):
+    """Data that is missing, damaged or not what it should be; names the file and place. Final."""
+
+
+class Source(ABC):
+    """A data set by name. Subclass it, and put an instance into `registry.SOURCES`."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    kind: ClassVar[Literal["images", "events"]]
+    licence: ClassVar[str]
+    homepage: ClassVar[str] = ""
+
+    def folder(self, options: DataOptions) -> Path:
+        """Where this data set is: `options.path`, or `default_folder`."""
+        return options.path if options.path is not None else default_folder(self.name)
+
+    @abstractmethod
+    def missing(self, folder: Path) -> list[str]:
+        """What is not in `folder` but must be, in words a user can act on; empty if complete."""
+
+    @abstractmethod
+    def load(self, options: DataOptions) -> DataSet:
+        """The three splits; DataError where files are missing or damaged."""
+
+
+def data_root() -> Path:
+    """The folder of all data sets: $TEMPREG_DATA, else `tempreg/data` in the user's data folder."""
+    if chosen := os.environ.get("TEMPREG_DATA"):
+        return Path(chosen).expanduser()
+    base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(base).expanduser() / "tempreg" / "data"
+
+
+def default_folder(name: str) -> Path:
+    """Where the data set `name` is looked for when no path is given."""
+    return data_root() / name

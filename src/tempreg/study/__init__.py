@@ -1,0 +1,1 @@
+"""Comparing training methods: arms, runs, statistics, and what they say together."""
