@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from tempreg import functional
     from tempreg.models import SpikingNetwork, create_model
     from tempreg.neurons import IF, LIF, PLIF, Neuron
-    from tempreg.objectives import Objective, RateLoss, TETLoss, TRTLoss
+    from tempreg.objectives import (
+        AnytimeLoss,
+        Objective,
+        RateLoss,
+        Regularised,
+        StepLoss,
+        TETLoss,
+        TRTLoss,
+    )
 
 _HOMES = {
     "functional": "tempreg.functional",
@@ -23,8 +31,11 @@ _HOMES = {
     "IF": "tempreg.neurons",
     "LIF": "tempreg.neurons",
     "PLIF": "tempreg.neurons",
+    "AnytimeLoss": "tempreg.objectives",
     "Objective": "tempreg.objectives",
     "RateLoss": "tempreg.objectives",
+    "Regularised": "tempreg.objectives",
+    "StepLoss": "tempreg.objectives",
     "TETLoss": "tempreg.objectives",
     "TRTLoss": "tempreg.objectives",
 }
@@ -33,10 +44,13 @@ __all__ = [
     "IF",
     "LIF",
     "PLIF",
+    "AnytimeLoss",
     "Neuron",
     "Objective",
     "RateLoss",
+    "Regularised",
     "SpikingNetwork",
+    "StepLoss",
     "TETLoss",
     "TRTLoss",
     "__version__",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,21 @@ import torch
 from torch import nn
 
 from tempreg.config import ConfigError, RunConfig
-from tempreg.data import DataSet, load_dataset
+from tempreg.config.objective_names import parse_objective
+from tempreg.data import DataOptions, DataSet, load_dataset
+from tempreg.data.resample import cross_validation, fewer
 from tempreg.errors import RequestError
 from tempreg.models import MODELS, SpikingNetwork, create_model
-from tempreg.objectives import Objective, RateLoss, TETLoss, TRTLoss
+from tempreg.objectives import (
+    AnytimeLoss,
+    Objective,
+    RateLoss,
+    Regularised,
+    StepLoss,
+    TETLoss,
+    matched_l2,
+    selected_parameters,
+)
 from tempreg.training.schedule import WarmupCosine
 from tempreg.training.streams import stream_seed
 
@@ -27,11 +39,26 @@ Optimizer = torch.optim.Optimizer
 
 
 def build_data(config: RunConfig) -> DataSet:
-    """The data set, in memory."""
-    options = asdict(config.data)
-    name, path = options.pop("name"), options.pop("path")
-    place = None if path is None else Path(path).expanduser()
-    return load_dataset(name, num_steps=config.num_steps, path=place, **options)
+    """The data set, resampled where that is asked for."""
+    settings = config.data
+    options = {
+        item.name: getattr(settings, item.name)
+        for item in fields(DataOptions)
+        if item.name not in ("num_steps", "path")
+    }
+    path = None if settings.path is None else Path(settings.path).expanduser()
+    data = load_dataset(settings.name, num_steps=config.num_steps, path=path, **options)
+    if settings.folds:
+        data = cross_validation(
+            data,
+            folds=settings.folds,
+            fold=settings.fold,
+            validation=settings.validation,
+            seed=settings.split_seed,
+        )
+    if settings.train_size is not None:
+        data = fewer(data, settings.train_size, settings.split_seed)
+    return data
 
 
 def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:
@@ -66,21 +93,55 @@ def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:
 
 
 def build_objective(config: RunConfig, model: nn.Module) -> Objective:
-    """The loss."""
+    """The loss; `model` must have the weights that it was built with, for "l2" is matched to them.
+
+    ConfigError where a class of the user's can't be had.
+    """
     settings = config.objective
-    builders: dict[str, Callable[[], Objective]] = {
+    base, additions = parse_objective(settings.name)
+    if ":" in base:
+        return _own_objective(base)
+    bases: dict[str, Callable[[], Objective]] = {
         "rate": RateLoss,
+        "step": StepLoss,
+        "smooth": lambda: StepLoss(smoothing=settings.smoothing),
         "tet": lambda: TETLoss(lam=settings.tet_lam, means=settings.tet_means),
-        "trt": lambda: TRTLoss(
-            model,
-            lam=settings.lam,
-            decay=settings.decay,
-            eps=settings.eps,
-            eta=settings.eta,
-            select=settings.select,
-        ),
+        "anytime": lambda: AnytimeLoss(distill=settings.distill if "kd" in additions else 0.0),
     }
-    return builders[settings.name]()
+    objective = bases[base]()
+    if not additions & {"mse", "trt", "l2"}:
+        return objective
+    lam, decay = settings.lam, settings.decay
+    if "l2" in additions:
+        weights = selected_parameters(model, settings.select).values()
+        lam = matched_l2(
+            weights, num_steps=config.num_steps, lam=lam, decay=decay, eps=settings.eps
+        )
+        decay = 0.0
+    return Regularised(
+        objective,
+        model,
+        lam=lam if additions & {"trt", "l2"} else 0.0,
+        decay=decay,
+        eps=settings.eps,
+        eta=settings.eta if "mse" in additions else 0.0,
+        select=settings.select,
+    )
+
+
+def _own_objective(name: str) -> Objective:
+    """An objective of the user's, from "module:Class"; it is made without arguments."""
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"objective.name {name}: {error}; Python must find the module: install it, or put its "
+            "folder into PYTHONPATH"
+        ) from None
+    if not (isinstance(found, type) and issubclass(found, Objective)):
+        raise ConfigError(f"objective.name {name}: it must be a subclass of tempreg.Objective")
+    return found()
 
 
 def build_optimizer(config: RunConfig, model: nn.Module) -> Optimizer:

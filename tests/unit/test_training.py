@@ -22,7 +22,7 @@ from tempreg.training.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from tempreg.training.evaluate import Evaluation, Totals, correct_per_step, evaluate
+from tempreg.training.evaluate import Evaluation, Totals, correct_by_item, evaluate
 from tempreg.training.finite import first_nonfinite
 from tempreg.training.progress import Plain
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
@@ -50,7 +50,7 @@ def test_streams_differ_by_purpose_and_place() -> None:
 
 def test_accuracy_per_step_is_of_the_running_sum() -> None:
     outputs = torch.tensor([[[1.0, 0.0]], [[0.0, 0.5]], [[0.0, 2.0]]])
-    assert correct_per_step(outputs, torch.tensor([0])).tolist() == [1, 1, 0]
+    assert correct_by_item(outputs, torch.tensor([0])).tolist() == [[True], [True], [False]]
 
 
 def test_evaluation_averages_over_samples_not_batches(tiny: RunConfig) -> None:

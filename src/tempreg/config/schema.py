@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from tempreg.config.objective_names import parse_objective
+
 _MOST = {"epochs": 1_000_000, "batch_size": 1_000_000, "num_steps": 10_000, "devices": 1024}
 """Beyond these a number is a slip of the keyboard, and would only run out of memory later."""
 
@@ -44,6 +46,11 @@ class DataConfig:
     )
     split_seed: int = _setting(0, "of splits that are drawn, >= 0")
     cache: bool = _setting(True, "keep event frames on disk")
+    train_size: int | None = _setting(
+        None, "train on so many samples, drawn by split_seed (null: on all)"
+    )
+    folds: int = _setting(0, "pool all splits for cross-validation with so many folds (0: don't)")
+    fold: int = _setting(0, "which fold is tested, 0 ... folds - 1")
 
     def __post_init__(self) -> None:
         _require(self.size is None or self.size >= 1, f"data.size must be >= 1, got {self.size}")
@@ -51,6 +58,17 @@ class DataConfig:
             0 < self.validation < 1, f"data.validation must be in (0, 1), got {self.validation}"
         )
         _require(self.split_seed >= 0, f"data.split_seed must be >= 0, got {self.split_seed}")
+        _require(
+            self.train_size is None or self.train_size >= 1,
+            f"data.train_size must be >= 1 or null, got {self.train_size}",
+        )
+        _require(
+            self.folds == 0 or self.folds >= 2, f"data.folds must be 0 or >= 2, got {self.folds}"
+        )
+        _require(
+            0 <= self.fold < max(1, self.folds),
+            f"data.fold must be in 0 ... folds - 1, got {self.fold} of {self.folds}",
+        )
         if self.frames == "duration":
             _require(
                 self.frame_ms is not None and self.frame_ms > 0,
@@ -106,8 +124,10 @@ class ModelConfig:
 class ObjectiveConfig:
     """The loss. TRT and TET have strengths of their own, for they mean different things."""
 
-    name: Literal["rate", "tet", "trt"] = _setting("trt", "rate, tet or trt")
-    lam: float = _setting(1e-5, "TRT: strength of the penalty, >= 0")
+    name: str = _setting(
+        "trt", "rate, step, smooth, tet, anytime or trt; with terms added, as step+mse+l2"
+    )
+    lam: float = _setting(1e-5, "TRT: strength of the penalty, >= 0 (l2 is matched to it)")
     decay: float = _setting(0.5, "TRT: the penalty's delta, >= 0")
     eps: float = _setting(1e-5, "TRT: the penalty's epsilon, >= 0")
     eta: float = _setting(0.05, "TRT: share of the MSE to the one-hot target, in [0, 1]")
@@ -116,14 +136,20 @@ class ObjectiveConfig:
     )
     tet_lam: float = _setting(0.05, "TET: share of the MSE, in [0, 1]")
     tet_means: float = _setting(1.0, "TET: the value logits are pulled to")
+    smoothing: float = _setting(0.1, "smooth: share of each target spread over classes, in [0, 1)")
+    distill: float = _setting(0.5, "kd: share of the distillation, in [0, 1)")
 
     def __post_init__(self) -> None:
+        parse_objective(self.name)
         for name in ("lam", "decay", "eps"):
             value = getattr(self, name)
             _require(value >= 0, f"objective.{name} must be >= 0, got {value}")
         for name in ("eta", "tet_lam"):
             value = getattr(self, name)
             _require(0 <= value <= 1, f"objective.{name} must be in [0, 1], got {value}")
+        for name in ("smoothing", "distill"):
+            value = getattr(self, name)
+            _require(0 <= value < 1, f"objective.{name} must be in [0, 1), got {value}")
 
 
 @dataclass(frozen=True)

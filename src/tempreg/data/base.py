@@ -23,6 +23,11 @@ class Split(ABC):
     blank: float = 0.0
     """What the inputs hold where nothing was seen: black, or no event."""
 
+    @property
+    def ids(self) -> Tensor:
+        """Which item each sample is, int64 [N]: the same in every resampling of the data."""
+        return torch.arange(len(self))
+
     def __len__(self) -> int:
         return len(self.targets)
 

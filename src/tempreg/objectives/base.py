@@ -102,11 +102,14 @@ def is_distribution(outputs: Tensor, targets: Tensor) -> bool:
     return targets.ndim == outputs.ndim - 1
 
 
-def cross_entropy_per_step(outputs: Tensor, targets: Tensor) -> Tensor:
-    """mean_t CE(o[t], y): the same as over all steps at once, for all have one batch size."""
+def cross_entropy_per_step(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    """mean_t CE(o[t], y): the same as over all steps at once, for all have one batch size.
+
+    `smoothing` spreads this share of each target evenly over the classes.
+    """
     targets = targets.to(outputs.dtype) if is_distribution(outputs, targets) else targets.long()
     repeated = targets.expand(len(outputs), *targets.shape)
-    return F.cross_entropy(outputs.flatten(0, 1), repeated.flatten(0, 1))
+    return F.cross_entropy(outputs.flatten(0, 1), repeated.flatten(0, 1), label_smoothing=smoothing)
 
 
 def one_hot(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from tempreg.functional import trt_penalty
-from tempreg.objectives.base import Objective, cross_entropy_per_step, one_hot
-from tempreg.objectives.select import Select, selected_parameters
-from tempreg.ops.penalty import penalty_terms
-from tempreg.unwrap import unwrap
+from tempreg.objectives.regularised import Regularised
+from tempreg.objectives.select import Select
+from tempreg.objectives.step import StepLoss
 
 
-class TRTLoss(Objective):
+class TRTLoss(Regularised):
     """mean_t [(1 - eta) CE(o[t], y) + eta MSE(o[t], onehot(y))] + R(w). Final.
 
     R is the time-decaying penalty of `tempreg.functional.trt_penalty`, with T the number of
     steps in the outputs. The terms are `cross_entropy`, `mse` and `penalty`, each with its
-    factor. The loss holds a reference to the model and looks its parameters up at each call,
-    so freezing some later takes effect. It is the module's own parameters that are penalised:
-    under `torch.func.functional_call` use lam=0 and add `trt_penalty` of yours. Copy the loss
-    together with its model, for a copy of it alone brings a model of its own.
+    factor. What holds for `Regularised` holds here.
 
     Args:
-        model: the network whose weights are penalised, bare or wrapped (DDP, torch.compile,
-            Fabric); its parameters are not registered here.
-        lam: strength of the penalty, >= 0; 0 leaves it out.
-        decay: the penalty's delta, >= 0.
-        eps: the penalty's epsilon, >= 0.
-        eta: share of the MSE, in [0, 1].
-        select: "paper", "weights" or a callable; see `selected_parameters`.
+        model, lam, decay, eps, eta, select: see `Regularised`.
         time_dim: see `Objective`.
 
     Raises:
@@ -46,34 +35,12 @@ class TRTLoss(Objective):
         select: Select = "paper",
         time_dim: int = 0,
     ) -> None:
-        super().__init__(time_dim=time_dim)
-        penalty_terms(1, lam, decay, eps)
-        if not 0 <= eta <= 1:
-            raise ValueError(f"TRT's eta must be in [0, 1], got {eta!r}")
-        self.lam, self.decay, self.eps, self.eta, self.select = lam, decay, eps, eta, select
-        self._model = (unwrap(model),)  # in a tuple, so that it's no submodule of the loss
-        if lam > 0 and not self.penalised_parameters():
-            raise ValueError(
-                f"select={select!r} selects no trainable parameter of "
-                f"{type(self._model[0]).__name__}: choose another policy, or lam=0 for no penalty"
-            )
-
-    def penalised_parameters(self) -> dict[str, nn.Parameter]:
-        """The parameters that R covers at present, by name: none where all are frozen."""
-        return selected_parameters(self._model[0], self.select)
-
-    def compute(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy, MSE and penalty, weighted; terms with the factor 0 are left out."""
-        terms = {"cross_entropy": (1 - self.eta) * cross_entropy_per_step(outputs, targets)}
-        if self.eta > 0:
-            error = outputs - one_hot(outputs, targets)
-            terms["mse"] = self.eta * error.square().mean()
-        if self.lam > 0:
-            terms["penalty"] = trt_penalty(
-                self.penalised_parameters().values(),
-                num_steps=len(outputs),
-                lam=self.lam,
-                decay=self.decay,
-                eps=self.eps,
-            )
-        return terms
+        super().__init__(
+            StepLoss(time_dim=time_dim),
+            model,
+            lam=lam,
+            decay=decay,
+            eps=eps,
+            eta=eta,
+            select=select,
+        )

@@ -33,10 +33,9 @@ class Evaluation:
         return self.accuracy_per_step[-1]
 
 
-def correct_per_step(outputs: Tensor, targets: Tensor) -> Tensor:
-    """How many of the batch are right at each step: outputs [T, B, C], targets [B] -> [T]."""
-    predicted = outputs.float().cumsum(dim=0).argmax(dim=-1)
-    return (predicted == targets).sum(dim=1)
+def correct_by_item(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Which of the batch are right at each step: outputs [T, B, C], targets [B] -> [T, B]."""
+    return outputs.float().cumsum(dim=0).argmax(dim=-1) == targets
 
 
 class Totals:
@@ -53,7 +52,7 @@ class Totals:
         self.samples += size
         for name, value in {"loss": loss, **objective.terms}.items():
             self.terms[name] = self.terms.get(name, 0.0) + float(value) * size
-        correct = correct_per_step(outputs.detach(), targets).tolist()
+        correct = correct_by_item(outputs.detach(), targets).sum(dim=1).tolist()
         before = self.correct or [0] * len(correct)
         self.correct = [a + b for a, b in zip(before, correct, strict=True)]
 
@@ -98,6 +97,7 @@ def evaluate(
     device: torch.device | str = "cpu",
     rank: int = 0,
     world: int = 1,
+    items: list[Tensor] | None = None,
 ) -> Totals:
     """Sums over this process's share of a split, in eval mode; the mode is restored.
 
@@ -108,6 +108,7 @@ def evaluate(
         batch_size: samples at once.
         device: where the model is.
         rank, world: every world-th sample is this process's, from the rank-th on.
+        items: appended to, which samples are right at each step: bool [T, B] a batch.
     """
     was_training = model.training
     model.eval()
@@ -116,5 +117,7 @@ def evaluate(
         x, y = (tensor.to(device) for tensor in split.batch(indices))
         outputs = model(x)
         totals.add(outputs, y, objective(outputs, y), objective)
+        if items is not None:
+            items.append(correct_by_item(outputs, y).cpu())
     model.train(was_training)
     return totals

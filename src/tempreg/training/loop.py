@@ -192,7 +192,9 @@ class Trainer:
         if self.keep == "best":
             self.fabric.barrier()
             load_weights(self.run.best, self.network)
-        results = {name: self._evaluate(name) for name in ("train", "validation", "test")}
+        items: list[Tensor] = []
+        results = {name: self._evaluate(name) for name in ("train", "validation")}
+        results["test"] = self._evaluate("test", items)
         summary = {
             "test_accuracy": results["test"].accuracy,
             "val_accuracy": results["validation"].accuracy,
@@ -211,6 +213,8 @@ class Trainer:
         }
         if self.fabric.is_global_zero:
             save_weights(self.run.weights, self.network)
+            if self.fabric.world_size == 1:
+                self.run.write_test_items(torch.cat(items, dim=1), self.data.test.ids)
             self.run.write_summary(summary)
         return summary
 
@@ -224,7 +228,7 @@ class Trainer:
         shares = torch.arange(len(indices) + -len(indices) % world) % len(indices)
         return indices[shares[self.fabric.global_rank :: world]]
 
-    def _evaluate(self, split: str) -> Evaluation:
+    def _evaluate(self, split: str, items: list[Tensor] | None = None) -> Evaluation:
         totals = evaluate(
             self.model,
             self.objective,
@@ -233,6 +237,7 @@ class Trainer:
             device=self.fabric.device,
             rank=self.fabric.global_rank,
             world=self.fabric.world_size,
+            items=items,
         )
         result = totals.reduced(self._sum).evaluation()
         if not math.isfinite(result.loss):

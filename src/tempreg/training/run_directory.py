@@ -6,6 +6,8 @@ metrics.jsonl      one JSON object a line: epoch, split, loss, terms, accuracy, 
 summary.json       the result, written last: its presence says that the run is finished
 checkpoints/       last.pt to go on from, best.safetensors by validation
 model.safetensors  the weights that were kept and tested
+test_items.npz     correct [T, N]: which test items were right at each step; items [N]: their ids
+                   (not written where several processes shared them)
 """
 
 from __future__ import annotations
@@ -19,8 +21,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from torch import Tensor
+
 from tempreg.errors import RequestError
-from tempreg.files import TEMPORARY_SUFFIX, write_json, write_text
+from tempreg.files import TEMPORARY_SUFFIX, replacing, write_json, write_text
 
 # What a run that was killed before its config.yaml existed may have left behind, but for
 # hidden files and an empty folder of checkpoints.
@@ -49,6 +54,7 @@ class RunDirectory:
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
         self.weights = path / "model.safetensors"
+        self.test_items = path / "test_items.npz"
         self.checkpoint = path / "checkpoints" / "last.pt"
         self.best = path / "checkpoints" / "best.safetensors"
 
@@ -130,6 +136,11 @@ class RunDirectory:
     def write_summary(self, summary: dict[str, Any]) -> None:
         """The result, which marks the run as finished."""
         write_json(self.summary, summary)
+
+    def write_test_items(self, correct: Tensor, ids: Tensor) -> None:
+        """Which test items were right at each step: bool [T, N], int64 [N]."""
+        with replacing(self.test_items) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, correct=correct.numpy().astype(np.uint8), items=ids.numpy())
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """A JSON file of this run; RunDirectoryError where it is missing or damaged."""
