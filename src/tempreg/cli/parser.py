@@ -52,14 +52,16 @@ def tidied(words: Sequence[str]) -> list[str]:
     return tidy
 
 
-def add_settings(parser: Parser) -> None:
-    """A flag for every setting of a run."""
+def add_settings(parser: Parser, without: Sequence[str] = ()) -> None:
+    """A flag for every setting of a run, but for those named."""
     from tempreg.config.structure import leaves
 
     short = {dotted: flag for flag, dotted in SHORT_FLAGS.items()}
     common = parser.add_argument_group("settings")
     others = parser.add_argument_group("settings by their dotted name")
     for dotted, _, help_text in leaves():
+        if dotted in without:
+            continue
         flags = [f"--{dotted.replace('_', '-')}"]
         if dotted in short:
             flags.insert(0, f"--{short[dotted]}")

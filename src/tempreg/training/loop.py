@@ -188,26 +188,42 @@ class Trainer:
         self.reporter.epoch(number, train, validation, best)
 
     def _summary(self, position: Position) -> dict[str, Any]:
-        """Evaluate the kept weights on every split, the test split for the first time."""
-        if self.keep == "best":
-            self.fabric.barrier()
+        """Evaluate the kept weights on every split, the test split for the first time.
+
+        Where the last epoch's are kept, the best ones by validation are tested beside them.
+        """
+        best_is_last = position.best_epoch == self.epochs
+        self.fabric.barrier()
+        best_test = None
+        if not best_is_last:
+            last = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
             load_weights(self.run.best, self.network)
+            if self.keep == "last":
+                best_test = self._evaluate("test")
+                self.network.load_state_dict(last)
         items: list[Tensor] = []
         results = {name: self._evaluate(name) for name in ("train", "validation")}
-        results["test"] = self._evaluate("test", items)
+        results["test"] = test = self._evaluate("test", items)
+        at_best = best_test or test
         summary = {
-            "test_accuracy": results["test"].accuracy,
+            "test_accuracy": test.accuracy,
             "val_accuracy": results["validation"].accuracy,
             "train_accuracy": results["train"].accuracy,
-            "generalization_gap": results["train"].accuracy - results["test"].accuracy,
-            "accuracy_per_step": results["test"].accuracy_per_step,
-            "mean_accuracy_over_steps": _mean(results["test"].accuracy_per_step),
-            "test_loss": results["test"].loss,
+            "generalization_gap": results["train"].accuracy - test.accuracy,
+            "accuracy_per_step": test.accuracy_per_step,
+            "mean_accuracy_over_steps": _mean(test.accuracy_per_step),
+            "val_mean_accuracy_over_steps": _mean(results["validation"].accuracy_per_step),
+            "train_mean_accuracy_over_steps": _mean(results["train"].accuracy_per_step),
+            "test_loss": test.loss,
+            "train_loss": results["train"].loss,
             "settings": self.settings,
             "epochs": self.epochs,
             "kept_epoch": position.best_epoch if self.keep == "best" else self.epochs,
             "best_val_epoch": position.best_epoch,
             "best_val_accuracy": position.best_accuracy,
+            "test_accuracy_at_best_val": at_best.accuracy,
+            "test_mean_accuracy_over_steps_at_best_val": _mean(at_best.accuracy_per_step),
+            "weight_norm": weight_norm(self.network),
             "seconds": round(position.seconds, 3),
             "peak_memory_mb": peak_memory_mb(self.fabric.device),
         }
@@ -278,6 +294,12 @@ class Trainer:
             f"non-finite numbers are in {culprit}; a lower optimizer.lr or an "
             "optimizer.clip_norm may help"
         )
+
+
+def weight_norm(network: nn.Module) -> float:
+    """||w|| over all parameters of two and more dimensions: what a penalty of weights shrinks."""
+    squares = [p.detach().double().square().sum() for p in network.parameters() if p.ndim >= 2]
+    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
 
 
 def _mean(values: list[float]) -> float:

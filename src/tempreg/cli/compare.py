@@ -1,0 +1,73 @@
+"""`tempreg compare`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from tempreg.cli.parser import Parser, add_settings, config_from
+
+OBJECTIVES = (
+    "rate,step,step+mse,step+l2,step+mse+l2,step+trt,trt,tet,smooth,anytime,anytime+kd,anytime+trt"
+)
+
+
+def run(words: Sequence[str]) -> int:
+    """The command; returns its exit code: 1 where a run failed."""
+    parser = Parser(
+        prog="tempreg compare",
+        description="Train several objectives on the same data, network, seeds and budget, and "
+        "report how they differ. The same command continues a study that was stopped.",
+    )
+    parser.add_argument("source", metavar="PRESET|FILE.yaml", help="settings that all runs share")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the study's folder")
+    parser.add_argument(
+        "--objectives",
+        default=OBJECTIVES,
+        metavar="ARM,...",
+        help="arms: an objective, with settings as trt@lam=1e-3, with a name of its own as "
+        "again=step (default: %(default)s)",
+    )
+    parser.add_argument("--seeds", type=int, default=10, help="runs an arm (default: 10)")
+    parser.add_argument("--reference", help="arm the others are compared with (default: the first)")
+    parser.add_argument(
+        "--trials",
+        type=int,
+        default=0,
+        help="values of its own setting that each arm may try on validation (default: 0)",
+    )
+    parser.add_argument(
+        "--sweep",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE,...",
+        help="run each arm at each of these values, as lam=1e-5,1e-4; several make a grid",
+    )
+    parser.add_argument(
+        "--jobs", type=int, help="runs at once (default: as many as cores, or GPUs)"
+    )
+    add_settings(parser, without=("objective.name", "seed"))
+    args = parser.parse(words)
+    config = config_from(args.source, args)
+
+    from tempreg.study.arms import parse_arms, swept
+    from tempreg.study.collect import collect, write_results
+    from tempreg.study.driver import Study, visible_gpus
+    from tempreg.study.plan import make_plan
+    from tempreg.study.progress import study_progress
+
+    arms = swept(parse_arms(args.objectives), args.sweep)
+    plan = make_plan(
+        args.source,
+        config,
+        arms,
+        args.seeds,
+        reference=args.reference or arms[0].name,
+        trials=args.trials,
+    )
+    jobs = args.jobs or len(visible_gpus()) or os.cpu_count() or 1
+    study = Study(plan, args.out, jobs, study_progress())
+    failed = study.run()
+    write_results(collect(plan, args.out, study.chosen), args.out)
+    return 1 if failed else 0

@@ -1,0 +1,139 @@
+"""Studies as a user runs them: complete, killed and continued, with a run that fails."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tempreg.config import read_config
+from tests.conftest import COMMAND, CommandLine, same_weights
+
+ARMS = "step,again=step,other=step@seed=+50"
+SMALL = ("--epochs", "2", "--num-steps", "2", "--model.channels", "[4, 8]", "--jobs", "2")
+STUDY = ("compare", "nmnist-trt", "--objectives", ARMS, "--seeds", "2", *SMALL)
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study that was never stopped."""
+    folder = tmp_path_factory.mktemp("study")
+    words = [*COMMAND, *STUDY, "--out", "study"]
+    result = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "6/6" in result.stdout
+    return folder / "study"
+
+
+def test_one_arm_under_two_names_is_one_arm(whole: Path) -> None:
+    results = rows(whole / "results.csv")
+    assert [(r["arm"], r["seed"], r["status"]) for r in results] == [
+        (arm, str(seed + shift), "finished")
+        for seed in (0, 1)
+        for arm, shift in (("step", 0), ("again", 0), ("other", 50))
+    ]
+    for name in ("000", "001"):
+        assert same_weights(whole / "runs" / "step" / name, whole / "runs" / "again" / name)
+        assert not same_weights(whole / "runs" / "step" / name, whole / "runs" / "other" / name)
+    for first, second in zip(results[0::3], results[1::3], strict=True):
+        assert {**first, "arm": ""} == {**second, "arm": ""}
+
+
+def test_a_study_killed_anywhere_ends_the_same(whole: Path, tmp_path: Path) -> None:
+    chance = random.Random(0)
+    for _ in range(2):
+        process = subprocess.Popen(
+            [*COMMAND, *STUDY, "--out", "study"],
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(chance.uniform(3, 8))
+        process.kill()
+        process.wait()
+    last = subprocess.run(
+        [*COMMAND, *STUDY, "--out", "study"], cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert last.returncode == 0, last.stderr
+    expected = (whole / "results.csv").read_bytes()
+    assert (tmp_path / "study" / "results.csv").read_bytes() == expected
+
+
+def test_asked_to_stop_it_stops_and_says_how_to_go_on(tmp_path: Path) -> None:
+    words = [*COMMAND, *STUDY, "--out", "study", "--epochs", "500"]
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    metrics = tmp_path / "study" / "runs" / "step" / "000" / "metrics.jsonl"
+    while not metrics.exists() or not metrics.read_text():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command continues" in errors
+    assert not list((tmp_path / "study").rglob("*.failed"))
+    assert (tmp_path / "study" / "runs" / "step" / "000" / "checkpoints" / "last.pt").exists()
+
+
+def test_a_run_that_fails_does_not_stop_the_others(tempreg: CommandLine, tmp_path: Path) -> None:
+    arms = "step,broken=trt@lam=1e300"
+    words = ["compare", "nmnist-trt", "--objectives", arms, "--seeds", "1", *SMALL, "--out", "s"]
+    result = tempreg(*words)
+    assert result.returncode == 1, result.stderr
+    assert "FAILED" in result.stdout
+    first, second = rows(tmp_path / "s" / "results.csv")
+    assert (first["status"], second["status"]) == ("finished", "failed")
+    assert "not finite" in second["error"]
+    again = tempreg(*words)  # what is finished stays, what failed is tried again
+    assert "1 runs were finished already" in again.stdout
+    assert again.returncode == 1
+
+
+def test_trials_choose_before_the_runs(tempreg: CommandLine, tmp_path: Path) -> None:
+    words = ["--objectives", "step,trt", "--seeds", "1", "--trials", "2", *SMALL, "--out", "s"]
+    result = tempreg("compare", "nmnist-trt", *words)
+    assert result.returncode == 0, result.stderr
+    assert len(list((tmp_path / "s" / "trials").glob("*/*/summary.json"))) == 2
+    chosen = json.loads((tmp_path / "s" / "chosen.json").read_text())
+    scores = [
+        json.loads((tmp_path / "s/trials/trt" / n / "summary.json").read_text())[
+            "val_mean_accuracy_over_steps"
+        ]
+        for n in ("0", "1")
+    ]
+    lam = 1e-5 if scores[0] >= scores[1] else 1e-4
+    assert chosen == {"trt": {"objective.lam": pytest.approx(lam)}}
+    assert read_config(tmp_path / "s/runs/trt/000/config.yaml").objective.lam == pytest.approx(lam)
+
+
+def test_bad_requests(tempreg: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    for words, sentence in (
+        (["--out", "mine"], "not an empty folder"),
+        (["--out", "s", "--objectives", "setp"], "did you mean 'step'"),
+        (["--out", "s", "--seeds", "0"], "seeds must be >= 1"),
+        (["--out", "s", "--sweep", "lam"], "expected SETTING=VALUE"),
+        (["--out", "s", "--reference", "x"], "not among the arms"),
+    ):
+        result = tempreg("compare", "nmnist-trt", *words)
+        assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "s").exists()
+    assert os.listdir(tmp_path / "mine") == ["thesis.txt"]  # noqa: PTH208
