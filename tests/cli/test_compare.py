@@ -92,7 +92,7 @@ def test_asked_to_stop_it_stops_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 
 def test_a_run_that_fails_does_not_stop_the_others(tempreg: CommandLine, tmp_path: Path) -> None:
-    arms = "step,broken=trt@lam=1e300"
+    arms = "step,broken=trt@lam=1e200"
     words = ["compare", "nmnist-trt", "--objectives", arms, "--seeds", "1", *SMALL, "--out", "s"]
     result = tempreg(*words)
     assert result.returncode == 1, result.stderr
