@@ -48,7 +48,7 @@ def test_one_arm_under_two_names_is_one_arm(whole: Path) -> None:
         assert same_weights(whole / "runs" / "step" / name, whole / "runs" / "again" / name)
         assert not same_weights(whole / "runs" / "step" / name, whole / "runs" / "other" / name)
     for first, second in zip(results[0::3], results[1::3], strict=True):
-        assert {**first, "arm": ""} == {**second, "arm": ""}
+        assert {**first, "arm": "", "run": ""} == {**second, "arm": "", "run": ""}
 
 
 def test_a_study_killed_anywhere_ends_the_same(whole: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 def collect(plan: Plan, root: Path, chosen: dict[str, dict[str, Any]]) -> list[Row]:
     """A row a run, in the order of the plan: arm, seed, split, status, then what was measured."""
-    return [_row(plan, run) for run in plan.runs(root, chosen)]
+    return [_row(plan, root, run) for run in plan.runs(root, chosen)]
 
 
 def write_results(rows: list[Row], root: Path) -> None:
@@ -36,20 +36,26 @@ def write_results(rows: list[Row], root: Path) -> None:
     write_text(root / "costs.csv", _csv(costs))
 
 
-def _row(plan: Plan, run: Run) -> Row:
+def _row(plan: Plan, root: Path, run: Run) -> Row:
     config = plan.config(run)
     split = f"{config.data.split_seed}"
     if config.data.folds:
         split += f".{config.data.fold}"
+    folder = run.folder.relative_to(root).as_posix()
     row: Row = {"arm": run.arm, "replicate": run.replicate, "seed": config.seed, "split": split}
     directory = RunDirectory(run.folder)
     failure = failed_mark(run)
     if failure.exists():
-        return {**row, "status": "failed", "error": failure.read_text(encoding="utf-8").strip()}
+        return {
+            **row,
+            "status": "failed",
+            "error": failure.read_text(encoding="utf-8").strip(),
+            "run": folder,
+        }
     if not directory.summary.exists():
-        return {**row, "status": "missing", "error": ""}
+        return {**row, "status": "missing", "error": "", "run": folder}
     summary = directory.read_json(directory.summary)
-    row |= {"status": "finished", "error": ""}
+    row |= {"status": "finished", "error": "", "run": folder}
     for name, value in summary.items():
         if name == "accuracy_per_step":
             row |= {f"accuracy_t{t}": v for t, v in enumerate(value, start=1)}
