@@ -140,7 +140,7 @@ def recording(
 
 def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
     """The logits [T, B, C]; ValueError where the model returns something else."""
-    outputs = unwrap(model)(inputs)
+    outputs: Any = unwrap(model)(inputs)
     if (
         not isinstance(outputs, Tensor)
         or outputs.ndim != 3
@@ -151,7 +151,7 @@ def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
             f"an analysis needs a model that returns logits [T, B, classes], but for inputs of "
             f"shape {[*inputs.shape]} this one returns {shape}"
         )
-    return outputs
+    return torch.as_tensor(outputs)
 
 
 def over_time(name: str, tensors: list[Tensor], steps: int, batch: int) -> Tensor:
