@@ -151,7 +151,8 @@ def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
             f"an analysis needs a model that returns logits [T, B, classes], but for inputs of "
             f"shape {[*inputs.shape]} this one returns {shape}"
         )
-    return torch.as_tensor(outputs)
+    logits: Tensor = outputs
+    return logits
 
 
 def over_time(name: str, tensors: list[Tensor], steps: int, batch: int) -> Tensor:

@@ -57,6 +57,15 @@ class Fisher(Result):
     centroid: float
     centroid_interval: Array
 
+    def table(self) -> str:
+        """I_t by step, and the centroid."""
+        low, high = self.centroid_interval
+        rows = [f"{t:>8}  {value:12.5g}" for t, value in enumerate(self.per_step, 1)]
+        head = f"timestep   information ({self.settings['estimator']})"
+        return "\n".join(
+            [head, *rows, f"centroid {self.centroid:.3f}  95% {low:.3f} to {high:.3f}"]
+        )
+
     def figure(self) -> Figure:
         """Total with its centroid, and the scaled information by layer."""
         from tempreg.report.analysis import fisher_figure

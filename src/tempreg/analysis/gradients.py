@@ -96,6 +96,16 @@ class TemporalGradients(Result):
     weight_norms: Array
     penalty_norms: Array
 
+    def table(self) -> str:
+        """‖∂L/∂h[t]‖ by layer and step, and the decay of a step's loss over time."""
+        width = max(len("layer"), *map(len, self.layers))
+        steps = "".join(f"{t:>10}" for t in range(1, self.norms.shape[1] + 1))
+        lines = [f"{'layer':{width}}{steps}   decay a step"]
+        for name, row, rho in zip(self.layers, self.norms, self.decay, strict=True):
+            values = "".join(f"{value:10.2e}" for value in row)
+            lines.append(f"{name:{width}}{values}   {rho:.3f}")
+        return "\n".join(lines)
+
     def figure(self) -> Figure:
         """Norms, decay of the matrix by lag, and shares of the weight gradients."""
         from tempreg.report.analysis import gradients_figure

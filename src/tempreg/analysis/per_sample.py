@@ -42,8 +42,8 @@ def weight_layers(model: nn.Module) -> dict[str, nn.Module]:
 
 def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
     """A module's own parameters that take a gradient."""
-    own = module.named_parameters(recurse=False)
-    return {name: parameter for name, parameter in own if parameter.requires_grad}
+    own = dict(module.named_parameters(recurse=False))
+    return {name: parameter for name, parameter in own.items() if parameter.requires_grad}
 
 
 def by_step(tensor: Tensor, steps: int, batch: int, what: str) -> Tensor:

@@ -50,7 +50,7 @@ def gradients_figure(result: TemporalGradients) -> Figure:
     ):
         norms.plot(steps, norm, **style, label=shortened(name))
         by_lag = [float(np.mean(np.diagonal(matrix, -lag))) for lag in range(len(matrix))]
-        label = f"{shortened(name)}: ×{rho:.2f} a step"
+        label = f"{shortened(name)}: x {rho:.2f} a step"
         decay.plot(range(len(by_lag)), np.where(np.array(by_lag) > 0, by_lag, np.nan),
                    **style, label=label)  # fmt: skip
     styles = line_styles(len(result.weights))
