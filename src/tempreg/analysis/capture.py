@@ -160,7 +160,7 @@ def over_time(name: str, tensors: list[Tensor], steps: int, batch: int) -> Tenso
     if len(tensors) == 1 and tensors[0].shape[:2] == (steps, batch):
         return tensors[0]
     if len(tensors) == 1 and tensors[0].shape[:1] == (steps * batch,):
-        return tensors[0].unflatten(0, (steps, batch))
+        return tensors[0].reshape(steps, batch, *tensors[0].shape[1:])
     if len(tensors) == steps and all(t.shape[:1] == (batch,) for t in tensors):
         return torch.stack(tensors)
     if len(tensors) == steps and all(t.shape[:2] == (1, batch) for t in tensors):

@@ -68,7 +68,7 @@ class Fisher(Result):
 
     def figure(self) -> Figure:
         """Total with its centroid, and the scaled information by layer."""
-        from tempreg.report.analysis import fisher_figure
+        from tempreg.analysis.figures import fisher_figure
 
         return fisher_figure(self)
 

@@ -108,7 +108,7 @@ class TemporalGradients(Result):
 
     def figure(self) -> Figure:
         """Norms, decay of the matrix by lag, and shares of the weight gradients."""
-        from tempreg.report.analysis import gradients_figure
+        from tempreg.analysis.figures import gradients_figure
 
         return gradients_figure(self)
 

@@ -49,7 +49,7 @@ def trainable(module: nn.Module) -> dict[str, nn.Parameter]:
 def by_step(tensor: Tensor, steps: int, batch: int, what: str) -> Tensor:
     """[S, B, ...] of a layer's input or output: S is T, or 1 where it runs once for all steps."""
     if tensor.shape[:1] == (steps * batch,):
-        return tensor.unflatten(0, (steps, batch))
+        return tensor.reshape(steps, batch, *tensor.shape[1:])
     if tensor.ndim != 4 and tensor.shape[:2] == (steps, batch):
         return tensor
     if tensor.shape[:1] == (batch,):
