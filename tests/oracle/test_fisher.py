@@ -76,7 +76,7 @@ def test_exact_equals_a_loop_over_samples(kind: str) -> None:
     for layer, values in zip(result.layers, result.per_layer, strict=True):
         mine = [i for i, owner in enumerate(owners) if owner == layer]
         np.testing.assert_allclose(values, expected[:, mine].sum(dim=1).numpy(), rtol=1e-10)
-    weight = sum(float(p.square().sum()) for p in model.head.parameters())
+    weight = sum(float(p.detach().square().sum()) for p in model.head.parameters())
     np.testing.assert_allclose(result.scaled[-1], weight * result.per_layer[-1])
     i = result.per_step
     assert result.centroid == pytest.approx((i[0] + 2 * i[1] + 3 * i[2]) / i.sum())
@@ -129,7 +129,7 @@ def test_sampled_labels_average_to_the_fisher_information() -> None:
         chances = model(x)[: t + 1].mean(dim=0).softmax(dim=-1).detach()
         for label in range(3):
             squares = looped(model, x, torch.full_like(y, label))[:, t].sum(dim=1)
-            expected[t] += float((chances[:, label] * squares).mean())
+            expected[t] += float((chances[:, label] * squares.detach()).mean())
     draws = [fisher_information(model, x, y, labels="sampled", seed=s).per_step for s in range(60)]
     error = np.std(draws, axis=0, ddof=1) / np.sqrt(60)
     assert (np.abs(np.mean(draws, axis=0) - expected) <= 3.5 * error).all()

@@ -124,8 +124,8 @@ def fisher_information(
                 signs = torch.randint(0, 2, (draws, len(y)), generator=generator) * 2 - 1
                 pieces.append(_signed(layers, losses, signs.to(losses)))
             else:
-                mean = torch.full((1, len(y)), 1 / len(y))
-                pieces.append(_signed(layers, losses, mean.to(losses)))
+                mean = losses.new_full((1, len(y)), 1 / len(y))
+                pieces.append(_signed(layers, losses, mean))
     if estimator == "exact":  # units are samples
         units = torch.cat(pieces)
     elif estimator == "signs":  # units are draws, each over all samples

@@ -76,7 +76,7 @@ def squared_norms(
             continue
         for key, value in _sample_gradients(name, module, call, grad, steps, batch, last).items():
             total[key] = total[key] + value if key in total else value
-    squares = [value.flatten(1).double().square().sum(dim=1) for value in total.values()]
+    squares = [value.reshape(batch, -1).double().square().sum(dim=1) for value in total.values()]
     if not squares:
         return torch.zeros(batch, dtype=torch.float64)
     return torch.stack(squares).sum(dim=0).cpu()
