@@ -22,7 +22,7 @@ from tempreg.surrogate import DERIVATIVES, heaviside
 @torch.no_grad()
 def membrane(neuron: Neuron, currents: Tensor) -> tuple[Tensor, Tensor]:
     """h and s [T, *N] of the currents x [T, *N], by the reference equations."""
-    tau = torch.as_tensor(neuron.current_tau()).to(currents)
+    tau = torch.as_tensor(neuron.current_tau(), dtype=currents.dtype, device=currents.device)
     v, potentials, spikes = torch.zeros_like(currents[0]), [], []
     for x in currents:
         h = charge(v, x, tau)
@@ -38,7 +38,7 @@ def temporal_factors(neuron: Neuron, currents: Tensor) -> Tensor:
     """dh[t+1]/dh[t] [T-1, *N] at the currents x [T, *N]; a step of it is one neuron's own."""
     spec = neuron.spec
     h, s = (values[:-1] for values in membrane(neuron, currents))
-    tau = torch.as_tensor(neuron.current_tau()).to(currents)
+    tau = torch.as_tensor(neuron.current_tau(), dtype=currents.dtype, device=currents.device)
     kept = torch.ones_like(h) if spec.v_reset is None else 1.0 - s
     if not spec.detach_reset:
         phi = DERIVATIVES[spec.surrogate](h - spec.v_threshold, spec.surrogate_param)
