@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def fisher_figure(fisher: Fisher) -> Figure:
     """I_t with its centroid and interval; and ||w||^2 I_t by layer, which norms don't change."""
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(10.5, 3.6), layout="constrained")
     total, scaled = figure.subplots(1, 2)
     steps = range(1, len(fisher.per_step) + 1)
     (style,) = line_styles(1)
@@ -28,14 +28,16 @@ def fisher_figure(fisher: Fisher) -> Figure:
         total.axvspan(low, high, color="0.85", zorder=0)
         text += f" ({low:.2f} to {high:.2f})"
     total.axvline(fisher.centroid, color="0.3", linestyle=":", label=text)
-    total.set_ylim(bottom=0)
+    total.set_ylim(0, 1.1 * max(fisher.per_step.max(), 1e-12))
     layers = [(n, row) for n, row in zip(fisher.layers, fisher.scaled, strict=True) if row.any()]
     for (name, row), layer_style in zip(layers, line_styles(len(layers)), strict=True):
         scaled.plot(steps, row, **layer_style, label=shortened(name))
     if layers:
         scaled.set_yscale("log")
     finish(total, "timesteps used, t", fisher.units["per_step"], "Fisher information")
-    finish(scaled, "timesteps used, t", fisher.units["scaled"], "By layer", legend=bool(layers))
+    finish(scaled, "timesteps used, t", fisher.units["scaled"], "By layer", legend=False)
+    if layers:  # beside the lines, which fill the panel
+        scaled.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
