@@ -26,7 +26,7 @@ class ResultError(RequestError):
 
 @dataclass(frozen=True, kw_only=True)
 class Result(ABC):
-    """One analysis. Subclass it with the measured fields, and define `figure` and `table`.
+    """One analysis. Subclass it with the measured fields, and define `figure`, and `table` for the terminal.
 
     Fields are numbers, strings, lists of strings, or float64 arrays; an array that was not
     measured somewhere holds NaN there, which is null in the file.
@@ -47,9 +47,13 @@ class Result(ABC):
     def figure(self) -> Figure:
         """A drawing that is legible in print, without relying on colour alone."""
 
-    @abstractmethod
     def table(self) -> str:
-        """The most important numbers, as a few aligned lines for a terminal."""
+        """The most important numbers, as a few aligned lines for a terminal; here the single ones,
+        each with its name."""
+        single = {f.name: getattr(self, f.name) for f in fields(self)}
+        shown = {n: v for n, v in single.items() if isinstance(v, (int, float))}
+        width = max(map(len, shown), default=0)
+        return "\n".join(f"{name:{width}}  {value:.4g}" for name, value in shown.items())
 
     def save(self, path: Path) -> None:
         """Replace the JSON file at `path`; `load` reads it back."""
