@@ -1,0 +1,199 @@
+"""What analyses see of a network: its neurons, and what went into and came out of modules.
+
+Shapes: inputs are [B, F] or [B, C, H, W], shown at every timestep, or [T, B, F] or
+[T, B, C, H, W]; logits [T, B, C]; a neuron layer's currents and spikes [T, B, *N]. Every
+function runs the model in eval mode and leaves it as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tempreg.neurons import Neuron
+from tempreg.unwrap import unwrap
+
+IsNeuron = Callable[[str, nn.Module], bool]
+"""Of a module's name and the module: whether it is a layer of spiking neurons."""
+
+
+def check_data(inputs: Any, targets: Any) -> None:
+    """ValueError unless inputs and class indices [B] are tensors of as many samples.
+
+    A loader is refused: one that shuffles, augments or drops a rest gives other samples at each
+    pass, and an analysis that passes over its data several times would mix them.
+    """
+    for name, value in (("inputs", inputs), ("targets", targets)):
+        if not isinstance(value, Tensor):
+            raise ValueError(
+                f"an analysis takes tensors, but {name} is a {type(value).__name__}: a loader or "
+                "iterator may shuffle or augment, so that passes over the data would see different "
+                "samples and the numbers would not repeat; pass a fixed batch, without augmentation"
+            )
+    if targets.ndim != 1 or targets.is_floating_point():
+        raise ValueError(
+            f"targets must be class indices [B] of an integer dtype, got {[*targets.shape]} "
+            f"of {targets.dtype}"
+        )
+    if inputs.shape[batch_dim(inputs)] != len(targets) or not len(targets):
+        raise ValueError(
+            f"inputs of shape {[*inputs.shape]} hold {inputs.shape[batch_dim(inputs)]} samples, "
+            f"targets {len(targets)}: they must hold equally many, at least one"
+        )
+
+
+def batch_dim(inputs: Tensor) -> int:
+    """Where a batch has its samples: 0 in [B, F] and [B, C, H, W], else 1, after time."""
+    if not 2 <= inputs.ndim <= 5:
+        raise ValueError(
+            f"inputs must be [B, F], [B, C, H, W], [T, B, F] or [T, B, C, H, W], "
+            f"got shape {[*inputs.shape]}"
+        )
+    return inputs.ndim % 2
+
+
+def chunks(inputs: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Inputs and targets of at most `size` samples at a time, in order."""
+    if size < 1:
+        raise ValueError(f"the chunk must be >= 1 samples, got {size}")
+    yield from zip(inputs.split(size, batch_dim(inputs)), targets.split(size), strict=True)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode inside, and afterwards every module in the mode it had."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def find_neurons(model: nn.Module, is_neuron: IsNeuron | None = None) -> dict[str, nn.Module]:
+    """Layers of neurons by module path, in the model's order; ValueError where there are none.
+
+    They are `tempreg.Neuron` modules, or those of which `is_neuron(name, module)` is true.
+    """
+    chosen = is_neuron or (lambda _, module: isinstance(module, Neuron))
+    found = {name: m for name, m in unwrap(model).named_modules() if chosen(name, m)}
+    if not found:
+        raise ValueError(
+            f"{type(unwrap(model)).__name__} has no layer of neurons that is known here: pass "
+            "is_neuron=, a function (name, module) -> bool that says which modules they are"
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module: its arguments and the tensor it returned. Final."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    output: Tensor
+
+
+@contextmanager
+def recording(
+    modules: dict[str, nn.Module], *, split_input: bool = False
+) -> Iterator[dict[str, list[Call]]]:
+    """The calls of these modules inside, by name, in order, attached to the graph.
+
+    A module that returns a tuple, as neurons with a state do, is recorded with its first part.
+    With `split_input` each first argument becomes a node of its own in the graph, so that its
+    gradient is what comes through this module alone, whoever else reads the same tensor.
+    """
+    calls: dict[str, list[Call]] = {name: [] for name in modules}
+
+    def separate(module: nn.Module, args: Any, kwargs: Any) -> Any:
+        if not args or not isinstance(args[0], Tensor):
+            return None
+        first = args[0]
+        own = first.view_as(first) if first.requires_grad else first.detach().requires_grad_()
+        return (own, *args[1:]), kwargs
+
+    def note(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            first = output[0] if isinstance(output, (tuple, list)) else output
+            calls[name].append(Call(args, kwargs, first))
+
+        return hook
+
+    handles = []
+    try:
+        for name, module in modules.items():
+            if split_input:
+                handles.append(module.register_forward_pre_hook(separate, with_kwargs=True))
+            handles.append(module.register_forward_hook(note(name), with_kwargs=True))
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
+    """The logits [T, B, C]; ValueError where the model returns something else."""
+    outputs = unwrap(model)(inputs)
+    if (
+        not isinstance(outputs, Tensor)
+        or outputs.ndim != 3
+        or outputs.shape[1] != inputs.shape[batch_dim(inputs)]
+    ):
+        shape = [*outputs.shape] if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise ValueError(
+            f"an analysis needs a model that returns logits [T, B, classes], but for inputs of "
+            f"shape {[*inputs.shape]} this one returns {shape}"
+        )
+    return outputs
+
+
+def over_time(name: str, tensors: list[Tensor], steps: int, batch: int) -> Tensor:
+    """[T, B, *N] of a neuron layer's inputs or outputs, from one call or one a timestep."""
+    if len(tensors) == 1 and tensors[0].shape[:2] == (steps, batch):
+        return tensors[0]
+    if len(tensors) == 1 and tensors[0].shape[:1] == (steps * batch,):
+        return tensors[0].unflatten(0, (steps, batch))
+    if len(tensors) == steps and all(t.shape[:1] == (batch,) for t in tensors):
+        return torch.stack(tensors)
+    if len(tensors) == steps and all(t.shape[:2] == (1, batch) for t in tensors):
+        return torch.cat(tensors)
+    shapes = sorted({tuple(t.shape) for t in tensors})
+    raise ValueError(
+        f"the neurons {name!r} were called {len(tensors)} times with shapes {shapes}: expected "
+        f"one call with [T, B, ...] or [T * B, ...], or one a timestep with [B, ...] "
+        f"(T={steps}, B={batch})"
+    )
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A forward pass: logits [T, B, C], and by neuron layer currents and spikes [T, B, *N]. Final.
+
+    Currents are what the layer is given (x[t]), spikes what it returns.
+    """
+
+    logits: Tensor
+    currents: dict[str, Tensor]
+    spikes: dict[str, Tensor]
+
+
+@torch.no_grad()
+def record(model: nn.Module, inputs: Tensor, is_neuron: IsNeuron | None = None) -> Recording:
+    """One forward pass in eval mode; everything of it is in memory at once, so pass a chunk."""
+    neurons = find_neurons(model, is_neuron)
+    with evaluating(model), recording(neurons) as calls:
+        logits = logits_of(model, inputs)
+    steps, batch = logits.shape[:2]
+    used = {name: made for name, made in calls.items() if made}
+    return Recording(
+        logits,
+        {n: over_time(n, [c.args[0] for c in made], steps, batch) for n, made in used.items()},
+        {n: over_time(n, [c.output for c in made], steps, batch) for n, made in used.items()},
+    )
