@@ -59,7 +59,8 @@ def operations(layer: Any, inputs: Tensor) -> Tensor:
         active, ones, None, layer.stride, layer.padding, layer.dilation, layer.groups
     )
     total: Tensor = reached.flatten(1).sum(dim=1, dtype=torch.float64)
-    return total * (layer.out_channels // layer.groups)
+    filters: int = layer.out_channels // layer.groups
+    return total * filters
 
 
 def is_binary(inputs: Tensor) -> bool:
