@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from tempreg import functional
+    from tempreg import analysis, functional
     from tempreg.models import SpikingNetwork, create_model
     from tempreg.neurons import IF, LIF, PLIF, Neuron
     from tempreg.objectives import Objective, RateLoss, TETLoss, TRTLoss
 
 _HOMES = {
+    "analysis": "tempreg.analysis",
     "functional": "tempreg.functional",
     "SpikingNetwork": "tempreg.models",
     "create_model": "tempreg.models",
@@ -40,6 +41,7 @@ __all__ = [
     "TETLoss",
     "TRTLoss",
     "__version__",
+    "analysis",
     "create_model",
     "functional",
 ]

@@ -21,6 +21,7 @@ from tempreg.config import RunConfig, config_from_dict, config_text, config_to_d
 from tempreg.data import Augmentation, DataSet
 from tempreg.models import SpikingNetwork
 from tempreg.objectives import Objective
+from tempreg.observers import observer_for
 from tempreg.ops.dispatch import resolve_backend
 from tempreg.training.checkpoint import load_weights
 from tempreg.training.environment import environment
@@ -52,7 +53,7 @@ def train(
     if continuing:
         check_same_run(run, config)
         if run.summary.exists():
-            return _finished_summary(run, config)
+            return finished_summary(run)
     else:
         run.check_new()
     with as_config_errors():
@@ -79,6 +80,7 @@ def train(
         clip_norm=config.optimizer.clip_norm,
         keep=config.keep,
         settings=_digest(config),
+        observer=observer_for(config, data, run),
     )
     if not fabric.is_global_zero:
         fabric.barrier()
@@ -147,10 +149,10 @@ def _digest(config: RunConfig) -> str:
     return hashlib.sha256(config_text(config).encode()).hexdigest()
 
 
-def _finished_summary(run: RunDirectory, config: RunConfig) -> dict[str, Any]:
+def finished_summary(run: RunDirectory) -> dict[str, Any]:
     """The summary of a finished run; RunDirectoryError where it isn't that of its config.yaml."""
     summary = run.read_json(run.summary)
-    if summary.get("settings") != _digest(config):
+    if summary.get("settings") != _digest(read_config(run.config)):
         raise RunDirectoryError(
             f"the result in {run.path} was trained with other settings than its config.yaml has: "
             "put these back, or train again with another --out"

@@ -140,7 +140,7 @@ def recording(
 
 def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
     """The logits [T, B, C]; ValueError where the model returns something else."""
-    outputs = unwrap(model)(inputs)
+    outputs: Any = unwrap(model)(inputs)
     if (
         not isinstance(outputs, Tensor)
         or outputs.ndim != 3
@@ -151,7 +151,8 @@ def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
             f"an analysis needs a model that returns logits [T, B, classes], but for inputs of "
             f"shape {[*inputs.shape]} this one returns {shape}"
         )
-    return outputs
+    logits: Tensor = outputs
+    return logits
 
 
 def over_time(name: str, tensors: list[Tensor], steps: int, batch: int) -> Tensor:
@@ -159,7 +160,7 @@ def over_time(name: str, tensors: list[Tensor], steps: int, batch: int) -> Tenso
     if len(tensors) == 1 and tensors[0].shape[:2] == (steps, batch):
         return tensors[0]
     if len(tensors) == 1 and tensors[0].shape[:1] == (steps * batch,):
-        return tensors[0].unflatten(0, (steps, batch))
+        return tensors[0].reshape(steps, batch, *tensors[0].shape[1:])
     if len(tensors) == steps and all(t.shape[:1] == (batch,) for t in tensors):
         return torch.stack(tensors)
     if len(tensors) == steps and all(t.shape[:2] == (1, batch) for t in tensors):

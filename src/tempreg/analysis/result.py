@@ -26,7 +26,7 @@ class ResultError(RequestError):
 
 @dataclass(frozen=True, kw_only=True)
 class Result(ABC):
-    """One analysis. Subclass it with the measured fields, and define `figure`.
+    """One analysis. Subclass it with the measured fields, and define `figure` and `table`.
 
     Fields are numbers, strings, lists of strings, or float64 arrays; an array that was not
     measured somewhere holds NaN there, which is null in the file.
@@ -47,9 +47,13 @@ class Result(ABC):
     def figure(self) -> Figure:
         """A drawing that is legible in print, without relying on colour alone."""
 
+    @abstractmethod
+    def table(self) -> str:
+        """The most important numbers, as a few aligned lines for a terminal."""
+
     def save(self, path: Path) -> None:
         """Replace the JSON file at `path`; `load` reads it back."""
-        values = {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
+        values = {item.name: plain(getattr(self, item.name)) for item in fields(self)}
         described = {
             name: {"axes": list(axes), "unit": self.units.get(name, "")}
             for name, axes in self.axes.items()
@@ -84,14 +88,14 @@ class Result(ABC):
         return cls(**values)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """As JSON has it: NaN and infinity of arrays become null."""
     if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value.item() if isinstance(value, np.generic) else value

@@ -174,6 +174,10 @@ class RunConfig:
     keep: Literal["last", "best"] = _setting(
         "last", "weights to keep and test: of the last epoch, or the best on validation"
     )
+    fisher_every: int = _setting(
+        0, "measure the Fisher information after the first and every so many epochs (0: never)"
+    )
+    snapshot_every: int = _setting(0, "keep the weights of every so many epochs (0: none)")
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -186,6 +190,9 @@ class RunConfig:
             value = getattr(self, name)
             _require(value >= 1, f"{name} must be >= 1, got {value}")
             _require(value <= most, f"{name} must be <= {most}, got {value}")
+        for name in ("fisher_every", "snapshot_every"):
+            value = getattr(self, name)
+            _require(value >= 0, f"{name} must be >= 0, got {value}")
         _require(
             self.batch_size >= self.devices,
             f"batch_size ({self.batch_size}) must be at least devices ({self.devices})",

@@ -35,19 +35,21 @@ def training_figure(metrics: Mapping[str, Lines], summaries: Mapping[str, Any]) 
         accuracy.plot(epochs, [line["accuracy"] for line in validation], **style, label=label)
         per_step = summaries[label]["accuracy_per_step"]
         steps.plot(range(1, len(per_step) + 1), per_step, **style, label=label)
-    _finish(loss, "epoch", "training loss (each its own objective)", "Loss")
-    _finish(accuracy, "epoch", "accuracy", "Validation (faint: training)")
-    _finish(steps, "timesteps used", "test accuracy", "Accuracy by timestep")
+    finish(loss, "epoch", "training loss (each its own objective)", "Loss")
+    finish(accuracy, "epoch", "accuracy", "Validation (faint: training)")
+    finish(steps, "timesteps used", "test accuracy", "Accuracy by timestep")
     for axes in (accuracy, steps):
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     return figure
 
 
-def _finish(axes: Axes, x_label: str, y_label: str, title: str) -> None:
+def finish(axes: Axes, x_label: str, y_label: str, title: str, *, legend: bool = True) -> None:
+    """Labels, whole numbers along x, a grid, and a legend."""
     axes.set(xlabel=x_label, ylabel=y_label, title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    if legend:
+        axes.legend(frameon=False, fontsize="small")
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -18,3 +18,8 @@ def line_styles(count: int) -> list[dict[str, Any]]:
         {"color": colour, "linestyle": dash, "marker": marker, "markersize": 4}
         for colour, dash, marker in islice(styles, count)
     ]
+
+
+def shortened(name: str, most: int = 24) -> str:
+    """A module's path for a legend: its end, where it is long."""
+    return name if len(name) <= most else "…" + name[1 - most :]

@@ -11,6 +11,7 @@ import math
 import shlex
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
+Observer = Callable[[int, nn.Module], None]
+"""Told the number of each epoch (from 1) as it ends, and the network, which it may not change."""
+
+
 @dataclass
 class Trainer:
     """Trains one network on one data set, once. Final.
@@ -59,6 +64,8 @@ class Trainer:
         clip_norm: largest norm of the gradient, or None.
         keep: "last" or "best", the weights that are kept and tested.
         settings: text that stands for all of these; a checkpoint is only good for the same.
+        observer: called on the first process after each epoch, before its checkpoint is written:
+            again for the same epoch where a run was killed between the two.
     """
 
     fabric: Fabric
@@ -76,6 +83,7 @@ class Trainer:
     clip_norm: float | None
     keep: str
     settings: str
+    observer: Observer = lambda epoch, network: None
 
     def fit(self) -> dict[str, Any]:
         """Train to the end, from the checkpoint where there is one; returns the summary.
@@ -184,6 +192,7 @@ class Trainer:
             )
         if best:
             save_weights(self.run.best, self.network)
+        self.observer(number, self.network)
         self._save(position)
         self.reporter.epoch(number, train, validation, best)
 

@@ -4,7 +4,9 @@ config.yaml        the resolved configuration; feeding it back repeats the run
 environment.json   versions, device, backend, threads
 metrics.jsonl      one JSON object a line: epoch, split, loss, terms, accuracy, ...
 summary.json       the result, written last: its presence says that the run is finished
-checkpoints/       last.pt to go on from, best.safetensors by validation
+checkpoints/       last.pt to go on from, best.safetensors by validation, epoch-NNNN.safetensors
+                   where asked for
+analysis/          results and figures of `tempreg analyze`
 model.safetensors  the weights that were kept and tested
 """
 
@@ -51,6 +53,10 @@ class RunDirectory:
         self.weights = path / "model.safetensors"
         self.checkpoint = path / "checkpoints" / "last.pt"
         self.best = path / "checkpoints" / "best.safetensors"
+
+    def snapshot(self, epoch: int) -> Path:
+        """The weights after an epoch (from 1), where they were kept."""
+        return self.path / "checkpoints" / f"epoch-{epoch:04}.safetensors"
 
     def check_new(self) -> None:
         """RunDirectoryError unless the folder is absent or empty."""
