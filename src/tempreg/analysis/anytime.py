@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tempreg.analysis.aligned import aligned
+from tempreg.analysis.aligned import steps as step_heads
 from tempreg.analysis.capture import check_data, chunks, evaluating, logits_of
 from tempreg.analysis.result import Result
 
@@ -62,6 +64,19 @@ class Anytime(Result):
     exit_accuracy: Array
     exit_steps: Array
     exit_energy: Array
+
+    def table(self) -> str:
+        """By timestep, then early exit by confidence."""
+        rows = [
+            ("accuracy", *self.accuracy),
+            ("mean confidence", *self.confidence),
+            ("calibration error", *self.calibration_error),
+            ("loss (nats)", *self.loss),
+        ]
+        columns = (self.thresholds, self.exit_accuracy, self.exit_steps, self.exit_energy)
+        exits = [(f"{row[0]:g}", *row[1:]) for row in zip(*columns, strict=True)]
+        left = aligned(("exit at confidence", "accuracy", "mean steps", "energy (nJ)"), exits)
+        return f"{aligned(('', *step_heads(len(self.accuracy))), rows)}\n{left}"
 
     def figure(self) -> Figure:
         """All by timestep, and accuracy against the mean steps (and energy) of early exit."""
@@ -166,6 +181,12 @@ class StepTransfer(Result):
     units: ClassVar[dict[str, str]] = {"num_steps": "timesteps", "accuracy": "share of samples"}
     num_steps: Array
     accuracy: Array
+
+    def table(self) -> str:
+        """Accuracy by T and step."""
+        heads = ("accuracy", *step_heads(self.accuracy.shape[1]))
+        rows = zip(self.num_steps, self.accuracy, strict=True)
+        return aligned(heads, [(f"run at T = {steps:g}", *row) for steps, row in rows])
 
     def figure(self) -> Figure:
         """One line for each T."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tempreg.analysis.aligned import aligned
 from tempreg.analysis.capture import evaluating
 from tempreg.analysis.result import Result
 from tempreg.analysis.scores import Score, checked_logits, fit_temperature, score
@@ -83,6 +84,23 @@ class Flatness(Result):
     rhos: Array
     sharpness_random: Array
     sharpness_ascent: Array
+
+    def table(self) -> str:
+        """The network, the ends of the line, the noise, and the sharpness."""
+        named = ("", "loss", "scaled loss", "accuracy")
+        rows: list[tuple[str | float, ...]] = []
+        rows.append(("as it is", self.loss, self.scaled_loss, self.accuracy))
+        for i in (0, -1):
+            line = (self.line_loss[i], self.line_scaled_loss[i], self.line_accuracy[i])
+            rows.append((f"line at {self.radii[i]:+g} filter norms", *map(float, line)))
+        for i, sigma in enumerate(self.sigmas):
+            noise = (self.noise_loss[i], self.noise_scaled_loss[i], self.noise_accuracy[i])
+            rows.append((f"noise {sigma:g}, mean", *(float(x.mean()) for x in noise)))
+            rows.append((f"noise {sigma:g}, sd", *(float(x.std()) for x in noise)))
+        both = zip(self.rhos, self.sharpness_random, self.sharpness_ascent, strict=True)
+        sharp = [(f"{rho:g}", float(a), float(b)) for rho, a, b in both]
+        heads = ("rise of scaled loss within", "random", "ascent")
+        return f"{aligned(named, rows)}\n{aligned(heads, sharp, '.4f')}"
 
     def figure(self) -> Figure:
         """Slices, noise (mean and standard deviation over draws) and sharpness."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tempreg.analysis.aligned import aligned, steps
 from tempreg.analysis.capture import IsNeuron, check_data, chunks, record
 from tempreg.analysis.result import Result
 
@@ -41,6 +42,11 @@ class Probes(Result):
     layers: list[str]
     accuracy: Array
     ridge: Array
+
+    def table(self) -> str:
+        """Accuracy by layer and step."""
+        rows = [(name, *row) for name, row in zip(self.layers, self.accuracy, strict=True)]
+        return aligned(("probe accuracy", *steps(self.accuracy.shape[1])), rows)
 
     def figure(self) -> Figure:
         """A heat map of accuracy, layer × step."""
@@ -144,7 +150,7 @@ def _features(
     for x, _ in chunks(*data, chunk):
         for name, s in record(model, x, is_neuron).spikes.items():
             if s.ndim == 5:
-                places = [min(grid, size) for size in s.shape[-2:]]
+                places = (min(grid, s.shape[-2]), min(grid, s.shape[-1]))
                 s = F.adaptive_avg_pool2d(s.flatten(0, 1), places).unflatten(0, s.shape[:2])
             parts.setdefault(name, []).append(s.flatten(2).double().cpu())
     return {name: torch.cat(found, dim=1).numpy() for name, found in parts.items()}

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tempreg.analysis.aligned import aligned
+from tempreg.analysis.aligned import steps as step_heads
 from tempreg.analysis.anytime import running_means
 from tempreg.analysis.capture import batch_dim, check_data, chunks, evaluating, logits_of
 from tempreg.analysis.corruptions import CORRUPTIONS
@@ -46,6 +48,15 @@ class Robustness(Result):
     clean: Array
     strengths: Array
     accuracy: Array
+
+    def table(self) -> str:
+        """Accuracy by corruption, strength and step."""
+        rows: list[tuple[str | float, ...]] = [("clean", *self.clean)]
+        for kind, levels, found in zip(self.kinds, self.strengths, self.accuracy, strict=True):
+            for level, row in zip(levels, found, strict=True):
+                if np.isfinite(level):
+                    rows.append((f"{kind} {level:g}", *row))
+        return aligned(("accuracy", *step_heads(len(self.clean))), rows)
 
     def figure(self) -> Figure:
         """One panel for each corruption, one line for each strength."""

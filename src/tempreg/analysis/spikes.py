@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tempreg.analysis.aligned import aligned, steps
 from tempreg.analysis.capture import (
     IsNeuron,
     batch_dim,
@@ -80,6 +81,24 @@ class Spikes(Result):
     membrane: Array
     membrane_edges: Array
 
+    def table(self) -> str:
+        """Rates by layer and step, operations by weight layer, and the energy."""
+        heads = ("firing rate", *steps(self.rate.shape[1]), "dead", "saturated")
+        fires = [
+            (name, *row, dead, full)
+            for name, row, dead, full in zip(
+                self.layers, self.rate, self.dead, self.saturated, strict=True
+            )
+        ]
+        costs = [
+            (name, kind, done.sum(), dense.sum())
+            for name, kind, done, dense in zip(
+                self.weight_layers, self.kinds, self.operations, self.dense, strict=True
+            )
+        ]
+        lower = aligned(("operations a sample", "kind", "counted", "no input at 0"), costs, ",.0f")
+        return f"{aligned(heads, fires)}\n{lower}\nenergy {self.energy.sum():,.1f} nJ a sample"
+
     def figure(self) -> Figure:
         """Rates, dead and saturated neurons, operations, energy by step, membrane potentials."""
         from tempreg.report.spikes import spikes_figure
@@ -116,25 +135,25 @@ def spikes(
     samples = inputs.shape[batch_dim(inputs)]
     activity: dict[str, _Activity] = {}
     synapses: dict[str, _Synapses] = {}
-    steps = 0
+    times = 0
     with evaluating(model):
         for x, _ in chunks(inputs, torch.zeros(samples), chunk):
             with recording({**neurons, **weights}) as calls:
-                steps, batch = logits_of(model, x).shape[:2]
+                times, batch = logits_of(model, x).shape[:2]
             for name in [name for name in neurons if calls[name]]:
                 made = calls[name]
                 activity.setdefault(name, _Activity(neurons[name])).add(
-                    over_time(name, [call.args[0] for call in made], steps, batch),
-                    over_time(name, [call.output for call in made], steps, batch),
+                    over_time(name, [call.args[0] for call in made], times, batch),
+                    over_time(name, [call.output for call in made], times, batch),
                 )
             for name, layer in weights.items():
-                if found := by_step(name, calls[name], steps, batch):
-                    synapses.setdefault(name, _Synapses(layer, steps)).add(found)
+                if found := by_step(name, calls[name], times, batch):
+                    synapses.setdefault(name, _Synapses(layer, times)).add(found)
     if not activity:
         raise ValueError("none of the layers of neurons ran in the forward pass")
     kinds = ["AC" if s.binary else "MAC" for s in synapses.values()]
-    done = np.stack([s.done for s in synapses.values()]) / samples if synapses else _empty(steps)
-    dense = np.stack([s.dense for s in synapses.values()]) / samples if synapses else _empty(steps)
+    done = np.stack([s.done for s in synapses.values()]) / samples if synapses else _empty(times)
+    dense = np.stack([s.dense for s in synapses.values()]) / samples if synapses else _empty(times)
     costs = np.array([AC_PICOJOULES if kind == "AC" else MAC_PICOJOULES for kind in kinds])
     return Spikes(
         layers=list(activity),
@@ -150,7 +169,7 @@ def spikes(
         membrane_edges=_EDGES,
         settings={
             "samples": samples,
-            "T": steps,
+            "T": times,
             "chunk": chunk,
             "AC picojoules": AC_PICOJOULES,
             "MAC picojoules": MAC_PICOJOULES,

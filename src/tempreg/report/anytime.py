@@ -33,7 +33,8 @@ def anytime_figure(result: Any) -> Figure:
     for at, theta in enumerate(result.thresholds):
         if at in (1, len(result.thresholds) // 2, len(result.thresholds) - 1):
             leave.annotate(f"{theta:g}", (x[at], 100 * result.exit_accuracy[at]),
-                           textcoords="offset points", xytext=(4, -11), fontsize="x-small")  # fmt: skip
+                           textcoords="offset points", xytext=(4, -11),
+                           fontsize="x-small")  # fmt: skip
     unit = "mean energy (nJ a sample)" if known else "mean timesteps"
     label(leave, unit, "accuracy (%)", "Early exit (numbers: confidence)")
     return figure
@@ -57,7 +58,7 @@ def robustness_figure(result: Any) -> Figure:
         rows = np.isfinite(result.strengths[at])
         names = ["clean", *(f"{value:g}" for value in result.strengths[at][rows])]
         lines(panel, steps, np.vstack([clean, 100 * result.accuracy[at][rows]]), names)
-        panel.get_legend().set_title(result.strength_units[at])
+        panel.legend(title=result.strength_units[at], frameon=False, fontsize="x-small")
         label(panel, STEPS, "accuracy (%)", kind.capitalize(), whole=True)
         panel.set_ylim(0, 102)
     return figure

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from tempreg.report.panels import label, panels
-from tempreg.report.style import line_styles
+from tempreg.report.style import COLOURS, line_styles
 
 MOVE = "distance along the direction (filter norms)"
 SCALED = "cross-entropy at the fitted temperature (nats)"
@@ -47,4 +47,16 @@ def flatness_figure(result: Any) -> Figure:
     sharp.legend(frameon=False, fontsize="small")
     label(sharp, "largest change (of each weight)", "rise of the scaled loss (nats)",
           "Adaptive sharpness")  # fmt: skip
+    return figure
+
+
+def curvature_figure(result: Any) -> Figure:
+    """Top eigenvalue and trace of the surrogate's Hessian and Gauss-Newton matrix."""
+    figure, (top, trace) = panels(2)
+    at, unit = range(len(result.matrices)), result.units["top"]
+    top.bar(at, result.top, 0.5, color=COLOURS[0])
+    trace.bar(at, result.trace, 0.5, yerr=result.trace_error, capsize=4, color=COLOURS[0])
+    for axes, title in ((top, "Top eigenvalue"), (trace, "Trace ± standard error")):
+        label(axes, "of the surrogate, not of the true loss", unit, title)
+        axes.set_xticks(at, result.matrices)
     return figure
