@@ -19,6 +19,9 @@ from tempreg.surrogate import Spike
 
 pytest.importorskip("curvlinops")
 
+# PyTorch's own forward mode says this of itself.
+pytestmark = pytest.mark.filterwarnings("default:`torch.jit.script` is deprecated")
+
 
 class Tiny(nn.Module):
     def __init__(self) -> None:
@@ -94,12 +97,14 @@ def test_top_and_trace(network, data, tmp_path: Path) -> None:
 
 def test_left_as_it_was_after_an_error(network, data) -> None:
     network.first.weight.requires_grad_(False)
-    with (
-        pytest.raises(RuntimeError, match="midway"),
-        surrogate_operator(network, *data, "GGN", chunk=4),
-    ):
-        assert network.lif.backend == "reference"
-        raise RuntimeError("midway")
+
+    def fail() -> None:
+        with surrogate_operator(network, *data, "GGN", chunk=4):
+            assert network.lif.backend == "reference"
+            raise RuntimeError("midway")
+
+    with pytest.raises(RuntimeError, match="midway"):
+        fail()
     assert network.lif.backend == "auto"
     assert network.training
     assert not network.first.weight.requires_grad

@@ -41,6 +41,8 @@ def blur(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """A Gaussian filter over H and W, of standard deviation `strength` pixels; edges repeat."""
     if x.ndim != 5:
         raise ValueError(f"only [T, B, C, H, W] can be blurred, got shape {[*x.shape]}")
+    if strength == 0:
+        return x
     values = x.cpu().numpy()
     for axis in (-2, -1):
         values = gaussian_filter1d(values, strength, axis=axis, mode="nearest")
