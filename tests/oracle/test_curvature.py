@@ -78,7 +78,7 @@ def test_products_against_the_dense_matrix(network, data, matrix: str) -> None:
 
 def test_top_and_trace(network, data, tmp_path: Path) -> None:
     before = deepcopy(network.state_dict())
-    result = surrogate_curvature(network, *data, probes=200, chunk=4)
+    result = surrogate_curvature(network, *data, probes=12, chunk=10)
     assert network.lif.backend == "auto"
     assert network.training
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
@@ -91,7 +91,7 @@ def test_top_and_trace(network, data, tmp_path: Path) -> None:
     result.save(tmp_path / "c.json")
     assert SurrogateCurvature.load(tmp_path / "c.json").table() == result.table()
     assert result.figure().axes
-    again = surrogate_curvature(network, *data, probes=200, chunk=4)
+    again = surrogate_curvature(network, *data, probes=12, chunk=10)
     np.testing.assert_array_equal(result.trace, again.trace)
 
 
