@@ -21,6 +21,13 @@ from tempreg.data import DataSet
 from tempreg.models import SpikingNetwork
 from tempreg.objectives import RateLoss, TETLoss, TRTLoss
 from tempreg.report.figures import save_figure
+from tempreg.run_landscape import (
+    run_anytime,
+    run_curvature,
+    run_early,
+    run_flatness,
+    run_spikes,
+)
 from tempreg.runs import finished_summary, load_run
 from tempreg.training.checkpoint import load_weights
 from tempreg.training.run_directory import RunDirectory
@@ -116,6 +123,11 @@ def fisher(material: Material) -> dict[str, Result]:
 ANALYSES: dict[str, Analysis] = {
     "gradients": gradients,
     "fisher": fisher,
+    "flatness": run_flatness,
+    "spikes": run_spikes,
+    "anytime": run_anytime,
+    "early": run_early,
+    "curvature": run_curvature,
 }
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -69,7 +69,7 @@ def heaviside(h: Tensor, v_threshold: float) -> Tensor:
 
 
 class Spike(torch.autograd.Function):
-    """`heaviside` forward, the surrogate derivative backward; final, any order, vmap-able."""
+    """`heaviside`, differentiated as its surrogate in both modes; final, any order, vmap-able."""
 
     generate_vmap_rule = True
 
@@ -81,6 +81,13 @@ class Spike(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         h, ctx.v_threshold, ctx.surrogate, ctx.param = inputs
         ctx.save_for_backward(h)
+        ctx.save_for_forward(h)
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        (h,) = ctx.saved_tensors
+        phi = DERIVATIVES[ctx.surrogate](h - ctx.v_threshold, ctx.param)
+        return cast(Tensor, tangents[0] * phi)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None, None, None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tempreg.cli.parser import Parser
 
-QUANTITIES = ("gradients", "fisher")
+QUANTITIES = ("gradients", "fisher", "flatness", "spikes", "anytime", "early", "curvature")
 """The names of `tempreg.run_analysis.ANALYSES`, which takes seconds to import."""
 
 

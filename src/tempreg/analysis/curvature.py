@@ -1,0 +1,174 @@
+"""Curvature of the surrogate: Hessian and Gauss-Newton matrix of what autograd differentiates.
+
+The true loss of a spiking network is piecewise constant through its spikes: its Hessian is 0
+almost everywhere. These numbers belong to the surrogate: they are those of a smooth network
+which has, at these weights, the same spikes and the surrogate as its derivative. They say how
+the gradients that training follows turn, and nothing of the loss that flatness measures.
+Needs curvlinops: `pip install "tempreg[curvature]"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse.linalg import eigsh
+from torch import Tensor, nn
+
+from tempreg.analysis.aligned import aligned
+from tempreg.analysis.capture import batch_dim, check_data, chunks, evaluating, logits_of
+from tempreg.analysis.result import Result
+from tempreg.analysis.weights import moved_weights
+from tempreg.neurons import Neuron
+from tempreg.unwrap import unwrap
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+MATRICES = ("Hessian", "GGN")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SurrogateCurvature(Result):
+    """Largest eigenvalue and trace of each of `matrices`, of the surrogate. Final.
+
+    `trace_error` is the standard error over probes; NaN for one probe.
+    """
+
+    quantity: ClassVar[str] = "surrogate_curvature"
+    axes: ClassVar[dict[str, tuple[str, ...]]] = {
+        "top": ("matrix",),
+        "trace": ("matrix",),
+        "trace_error": ("matrix",),
+    }
+    units: ClassVar[dict[str, str]] = dict.fromkeys(axes, "nats / weight²")
+    matrices: list[str]
+    top: Array
+    trace: Array
+    trace_error: Array
+
+    def table(self) -> str:
+        """One line a matrix."""
+        columns = (self.matrices, self.top, self.trace, self.trace_error)
+        heads = ("of the surrogate", "top eigenvalue", "trace", "standard error")
+        return aligned(heads, list(zip(*columns, strict=True)), ".4g")
+
+    def figure(self) -> Figure:
+        """Both numbers of both matrices."""
+        from tempreg.report.flatness import curvature_figure
+
+        return curvature_figure(self)
+
+
+def surrogate_curvature(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    *,
+    seed: int = 0,
+    probes: int = 16,
+    chunk: int = 32,
+) -> SurrogateCurvature:
+    """Curvature of CE(mean_t o[t], y) by the weights with two or more dimensions, in eval mode.
+
+    Args:
+        model: inputs -> logits [T, B, classes]. tempreg neurons run as their reference backend
+            inside; others must be differentiable twice, in both modes.
+        inputs, targets: see `tempreg.analysis.capture`.
+        seed: of the probes and of Lanczos' start.
+        probes: of the trace, Rademacher vectors (Hutchinson), >= 1.
+        chunk: samples at once, >= 1, which bounds memory to a few graphs of so many samples.
+
+    Raises:
+        ValueError: bad arguments or data, or curvlinops is missing.
+    """
+    check_data(inputs, targets)
+    if probes < 1:
+        raise ValueError(f"probes must be >= 1, got {probes}")
+    top, trace, error = [], [], []
+    for matrix in MATRICES:
+        with surrogate_operator(model, inputs, targets, matrix, chunk=chunk) as operator:
+            size = operator.shape[1]
+            generator = torch.Generator().manual_seed(seed)
+            found = []
+            for _ in range(probes):
+                z = (torch.randint(0, 2, (size,), generator=generator) * 2 - 1).to(
+                    dtype=operator.dtype, device=operator.device
+                )
+                found.append(float(z @ (operator @ z)))
+            start = np.random.default_rng(seed).standard_normal(size)
+            values = eigsh(
+                operator.to_scipy(), k=1, which="LA", v0=start, tol=1e-4,
+                return_eigenvectors=False,
+            )  # fmt: skip
+        top.append(float(values[0]))
+        trace.append(float(np.mean(found)))
+        spread = np.std(found, ddof=1) / np.sqrt(probes) if probes > 1 else np.nan
+        error.append(float(spread))
+    return SurrogateCurvature(
+        matrices=list(MATRICES),
+        top=np.array(top),
+        trace=np.array(trace),
+        trace_error=np.array(error),
+        settings={"samples": len(targets), "seed": seed, "probes": probes, "chunk": chunk},
+    )
+
+
+@contextmanager
+def surrogate_operator(
+    model: nn.Module, inputs: Tensor, targets: Tensor, matrix: str, *, chunk: int
+) -> Iterator[Any]:
+    """curvlinops' linear operator of "Hessian" or "GGN", to be used inside the block."""
+    if find_spec("curvlinops") is None:
+        raise ValueError(
+            'curvature needs curvlinops, which is not installed: pip install "tempreg[curvature]"'
+        )
+    from curvlinops import GGNLinearOperator, HessianLinearOperator
+
+    kind = {"Hessian": HessianLinearOperator, "GGN": GGNLinearOperator}[matrix]
+    network, names = unwrap(model), list(moved_weights(model))
+    weights = [network.get_parameter(name) for name in names]
+    # It wants data with the batch first, and a module whose parameters these are.
+    dim = batch_dim(inputs)
+    wrapped = _MeanLogits(network, dim)
+    data = [(x.movedim(dim, 0), y) for x, y in chunks(inputs, targets, chunk)]
+    asked = [weight.requires_grad for weight in weights]
+    with evaluating(model), reference_backend(model):
+        try:
+            for weight in weights:
+                weight.requires_grad_(True)
+            yield kind(wrapped, nn.CrossEntropyLoss(), weights, data, check_deterministic=False)
+        finally:
+            for weight, before in zip(weights, asked, strict=True):
+                weight.requires_grad_(before)
+
+
+@contextmanager
+def reference_backend(model: nn.Module) -> Iterator[None]:
+    """Neurons differentiable any number of times inside; afterwards the backends they had."""
+    before = {m: m.backend for m in unwrap(model).modules() if isinstance(m, Neuron)}
+    try:
+        for neuron in before:
+            neuron.backend = "reference"
+        yield
+    finally:
+        for neuron, backend in before.items():
+            neuron.backend = backend
+
+
+class _MeanLogits(nn.Module):
+    """mean_t o[t] [B, C] of inputs with the batch first. Final."""
+
+    def __init__(self, network: nn.Module, dim: int) -> None:
+        super().__init__()
+        self.network, self.dim = network, dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return logits_of(self.network, x.movedim(0, self.dim)).mean(dim=0)

@@ -1,0 +1,73 @@
+"""A network at other weights than its own, and the directions in which they are moved.
+
+The network itself is never written to: it is called with other tensors in the place of its
+weights. Moved are the parameters with two or more dimensions that aren't a neuron's own;
+biases and batch norm's scales stay, as in Li et al. (2018, arXiv 1712.09913).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from tempreg.analysis.capture import chunks
+from tempreg.neurons import Neuron
+from tempreg.training.streams import stream
+from tempreg.unwrap import unwrap
+
+Weights = dict[str, Tensor]
+
+
+def moved_weights(model: nn.Module) -> Weights:
+    """The parameters that are moved, by name, detached; ValueError where there are none."""
+    network = unwrap(model)
+    neurons = [m for m in network.modules() if isinstance(m, Neuron)]
+    own = {id(p) for neuron in neurons for p in neuron.parameters()}
+    found = {
+        name: p.detach()
+        for name, p in network.named_parameters()
+        if p.ndim >= 2 and id(p) not in own and p.is_floating_point()
+    }
+    if not found:
+        raise ValueError(
+            f"{type(network).__name__} has no parameter with two or more dimensions: there are "
+            "no weights to move"
+        )
+    return found
+
+
+def gaussian(weights: Mapping[str, Tensor], seed: int, purpose: str, *place: int) -> Weights:
+    """Standard normal numbers in the shapes of the weights.
+
+    Each parameter has a stream of its own, by its name, so that networks of one architecture
+    get the same numbers whatever their dtype and device.
+    """
+    return {
+        name: torch.randn(w.shape, generator=stream(seed, f"{purpose}:{name}", *place)).to(w)
+        for name, w in weights.items()
+    }
+
+
+def filter_normalised(direction: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Weights:
+    """d <- d / ||d|| * ||w|| for each filter, a row of the first dimension (Li et al. 2018)."""
+
+    def norms(x: Tensor) -> Tensor:
+        sizes: Tensor = x.flatten(1).norm(dim=1)
+        return sizes.view(-1, *[1] * (x.ndim - 1))
+
+    return {name: d / norms(d) * norms(weights[name]) for name, d in direction.items()}
+
+
+def mean_logits_at(
+    model: nn.Module, weights: Mapping[str, Tensor], inputs: Tensor, targets: Tensor, chunk: int
+) -> Tensor:
+    """mean_t o[t] of the network with these weights, float64 [N, C], `chunk` samples at once."""
+    network = unwrap(model)
+    with torch.no_grad():
+        parts = [
+            torch.func.functional_call(network, dict(weights), (x,)).mean(dim=0).double()
+            for x, _ in chunks(inputs, targets, chunk)
+        ]
+    return torch.cat(parts)
