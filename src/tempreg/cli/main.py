@@ -18,6 +18,7 @@ from typing import TextIO
 COMMANDS = {
     "train": "train a network from a preset or a YAML file",
     "evaluate": "accuracy of a finished run at every timestep",
+    "report": "make the report of a study or a run again, from its files",
     "presets": "list the presets",
     "config": "print the settings of a preset or file as YAML",
 }

@@ -17,12 +17,12 @@ class ReportError(RequestError):
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file that holds an object."""
-    return _object(_text(path), str(path))
+    return _object(read_text(path), str(path))
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """A file with one JSON object a line; a last line cut short by a kill is left out."""
-    text = _text(path)
+    text = read_text(path)
     whole = text[: text.rfind("\n") + 1].splitlines()
     return [_object(line, f"{path}, line {i}") for i, line in enumerate(whole, 1)]
 
@@ -38,7 +38,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def read_rows(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
     """The rows of a CSV file whose first line names its columns, `required` among them."""
-    reader = csv.DictReader(_text(path).splitlines(), strict=True)
+    reader = csv.DictReader(read_text(path).splitlines(), strict=True)
     rows = []
     try:
         if missing := [name for name in required if name not in (reader.fieldnames or [])]:
@@ -77,11 +77,14 @@ def numbers(values: Any) -> list[float] | None:
     return [math.nan if v is None else float(v) for v in values]
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file."""
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ReportError(f"{path.parent} has no {path.name}: no report can be made of it") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise ReportError(
+            f"{path.parent} has no {path.name}: no report can be made of it"
+        ) from None
     except UnicodeDecodeError as error:
         raise ReportError(f"{path} is damaged: {error}") from None
 

@@ -9,8 +9,11 @@ from typing import Literal
 import numpy as np
 
 from tempreg.study.bootstrap import Interval, bootstrap
-from tempreg.study.results import ENDPOINT, StudyData, test_correct
+from tempreg.study.results import StudyData, test_items
 from tempreg.study.statistics import Paired, holm, mean_sd, paired, tost
+
+ENDPOINT = "mean_accuracy_over_steps"
+"""Test accuracy averaged over timesteps, of the last epoch."""
 
 MARGIN = 0.005
 """Accuracies closer than this, half a point, count as equal where a test says so."""
@@ -75,10 +78,10 @@ def items_interval(
     """Of accuracy averaged over timesteps, over runs and items; None without kept items."""
     a, b = study.finished(arm), study.finished(other)
     rows, items = [], []
-    for pair in study.pairs:
-        if pair not in a or pair not in b:
+    for name in study.replicates:
+        if name not in a or name not in b:
             continue
-        ours, theirs = test_correct(a[pair]), test_correct(b[pair])
+        ours, theirs = test_items(a[name]), test_items(b[name])
         if ours is None or theirs is None or not np.array_equal(ours[1], theirs[1]):
             return None
         rows.append(ours[0].mean(axis=0) - theirs[0].mean(axis=0))
@@ -100,8 +103,16 @@ def equality_margin(study: StudyData) -> float:
 
 
 def training_overlap(study: StudyData) -> float:
-    """Test size over training size where runs are folds of one pool, else 0."""
-    return float(study.facts.get("overlap") or 0.0)
+    """Test size over training size where runs are folds of one pool, else 0.
+
+    study.yaml's `overlap`, or as its settings of folds and validation have it.
+    """
+    if "overlap" in study.facts:
+        return float(study.facts["overlap"])
+    base = study.facts.get("base") or {}
+    data = base.get("data") or {}
+    folds = data.get("folds", 0)
+    return 1 / ((folds - 1) * (1 - data.get("validation", 0.0))) if folds > 1 else 0.0
 
 
 def _verdict(reference: bool, test: Paired | None, p: float, equal: float) -> Verdict:

@@ -1,59 +1,59 @@
-"""A study's folder, read back.
+"""A study's folder, read back for statistics and reports.
 
-study.json    name, preset, command, arms (name, label, changes), reference, seeds, splits, and
-              as far as known: pairs, endpoint, margin, overlap, claims, environment, ...
-results.csv   a row a run: arm, seed, split, status, what was measured; `run`, its folder
-              relative to the study's; `error`, why it failed
+study.yaml    source, reference, arms (name, changes), replicates (name), base; and, where the
+              study has its own: endpoint, margin, overlap, claims, command
+results.csv   a row a run: arm, replicate, seed, split, status, error, what was measured; and
+              `run`, its folder relative to the study's, for what is read from there
+costs.csv     arm, replicate, seconds, peak_memory_mb; need not be there
 """
 
 from __future__ import annotations
 
 import math
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tempreg.report.reading import ReportError, number, read_json, read_rows
+from tempreg.config.yaml import parse
+from tempreg.report.reading import ReportError, number, read_rows, read_text
 
 FINISHED = "finished"
-ENDPOINT = "mean_accuracy_over_steps"
-WORDS = ("arm", "seed", "split", "status", "run", "error")
+WORDS = ("arm", "replicate", "seed", "split", "status", "error", "run")
 """Columns of results.csv that aren't numbers."""
 
-Pair = tuple[str, str]
-"""(seed, split): runs of different arms that share it are paired."""
+_OPTIONS: dict[str, Any] = {
+    "endpoint": str,
+    "margin": float,
+    "overlap": (int, float),
+    "claims": dict,
+}
 
 
 @dataclass(frozen=True)
-class Arm:
-    """What was compared. Final.
-
-    Attributes:
-        name: in results.csv.
-        label: for people.
-        changes: settings by dotted name that differ between arms.
-    """
+class ReportedArm:
+    """What was compared: its name, and the settings by dotted name that it changes. Final."""
 
     name: str
-    label: str
     changes: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Run:
+class ReportedRun:
     """A row of results.csv. Final.
 
     Attributes:
-        folder: None where the row doesn't say.
+        folder: its run directory; None where the row doesn't say.
         values: what was measured, by column; only finite numbers.
     """
 
     arm: str
-    pair: Pair
+    replicate: str
+    seed: str
+    split: str
     status: str
     error: str
     folder: Path | None
@@ -65,82 +65,83 @@ class StudyData:
     """A study as its files have it. Final.
 
     Attributes:
-        facts: study.json.
+        facts: study.yaml.
         arms: in its order; `reference` is the name of the one the others are compared with.
-        pairs: which (seed, split) every arm was to run.
+        replicates: repetitions by name; runs of two arms that share one are paired.
         runs: rows of results.csv.
     """
 
     folder: Path
     facts: dict[str, Any]
-    arms: list[Arm]
+    arms: list[ReportedArm]
     reference: str
-    pairs: list[Pair]
-    runs: list[Run]
+    replicates: list[str]
+    runs: list[ReportedRun]
 
-    def finished(self, arm: str) -> dict[Pair, Run]:
-        """An arm's finished runs."""
-        return {r.pair: r for r in self.runs if r.arm == arm and r.status == FINISHED}
+    def finished(self, arm: str) -> dict[str, ReportedRun]:
+        """An arm's finished runs by replicate."""
+        return {r.replicate: r for r in self.runs if r.arm == arm and r.status == FINISHED}
 
-    def values(self, arm: str, column: str) -> dict[Pair, float]:
-        """A column of an arm's finished runs, where it was measured."""
+    def values(self, arm: str, column: str) -> dict[str, float]:
+        """A column of an arm's finished runs by replicate, where it was measured."""
         runs = self.finished(arm).items()
-        return {pair: run.values[column] for pair, run in runs if column in run.values}
+        return {name: run.values[column] for name, run in runs if column in run.values}
 
     def differences(self, arm: str, other: str, column: str) -> list[float]:
-        """`arm` minus `other`, of the pairs that both have, in the order of `pairs`."""
+        """`arm` minus `other`, of the replicates that both have, in order."""
         a, b = self.values(arm, column), self.values(other, column)
-        return [a[pair] - b[pair] for pair in self.pairs if pair in a and pair in b]
+        return [a[name] - b[name] for name in self.replicates if name in a and name in b]
 
-    def missing(self) -> list[tuple[str, Pair]]:
-        """Runs that were planned and have no row, arm by arm."""
-        there = {(run.arm, run.pair) for run in self.runs}
-        return [(a.name, p) for a in self.arms for p in self.pairs if (a.name, p) not in there]
-
-    def label(self, arm: str) -> str:
-        """For people."""
-        return next(a.label for a in self.arms if a.name == arm)
+    def unfinished(self) -> list[tuple[str, str, str, str]]:
+        """(arm, replicate, status, error) of planned runs without a result, also rowless ones."""
+        rows = {(run.arm, run.replicate): run for run in self.runs}
+        found = []
+        for arm in self.arms:
+            for name in self.replicates:
+                run = rows.get((arm.name, name))
+                if run is None:
+                    found.append((arm.name, name, "missing", ""))
+                elif run.status != FINISHED:
+                    found.append((arm.name, name, run.status, run.error))
+        return found
 
 
 def load_study(folder: Path) -> StudyData:
     """Read a study from its files; ReportError where they are missing or damaged."""
-    path = folder / "study.json"
-    facts = read_json(path)
+    path = folder / "study.yaml"
+    facts = parse(read_text(path), str(path))
     try:
-        arms = [
-            Arm(str(a["name"]), str(a.get("label", a["name"])), dict(a.get("changes", {})))
-            for a in facts["arms"]
-        ]
+        arms = [ReportedArm(str(a["name"]), dict(a.get("changes") or {})) for a in facts["arms"]]
         names = [arm.name for arm in arms]
-        reference = str(facts.get("reference", names[0]))
-        if "pairs" in facts:
-            pairs = [(str(seed), str(split)) for seed, split in facts["pairs"]]
-        else:
-            splits = [str(s) for s in facts.get("splits") or [""]]
-            pairs = [(str(seed), split) for seed in facts["seeds"] for split in splits]
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise ReportError(
-            f"{path} doesn't describe a study (arms with names, seeds): {error!r}"
-        ) from None
+        reference = str(facts.get("reference") or names[0])
+        replicates = [str(replicate["name"]) for replicate in facts["replicates"]]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        raise ReportError(f"{path} doesn't describe a study: no arms and replicates") from None
+    for key, kind in _OPTIONS.items():
+        if key in facts and not isinstance(facts[key], kind):
+            raise ReportError(f"{path}: {key} can't be {facts[key]!r:.80}")
     if reference not in names or len(set(names)) < len(names):
-        raise ReportError(f"{path}: arms need different names, one of them {reference!r}")
+        raise ReportError(f"{path}: arms need different names, one of them {reference!r:.80}")
+    table = folder / "results.csv"
     runs = [
-        _run(folder, row, names, f"{folder / 'results.csv'}, run {i}")
-        for i, row in enumerate(read_rows(folder / "results.csv", WORDS[:4]), 1)
+        _run(folder, row, f"{table}, run {i}")
+        for i, row in enumerate(read_rows(table, WORDS[:5]), 1)
     ]
-    keys = [(run.arm, run.pair) for run in runs]
-    if twice := [key for key in keys if keys.count(key) > 1]:
-        raise ReportError(f"{folder / 'results.csv'}: the run {twice[0]} has two rows")
-    pairs += sorted({run.pair for run in runs} - set(pairs))
-    return StudyData(folder, facts, arms, reference, pairs, runs)
+    keys = [(run.arm, run.replicate) for run in runs]
+    for arm, replicate in keys:
+        if arm not in names or replicate not in replicates:
+            raise ReportError(f"{table}: the study has no run {arm!r:.80}, {replicate!r:.80}")
+    if len(set(keys)) < len(keys):
+        raise ReportError(f"{table}: a run has two rows")
+    return StudyData(folder, facts, arms, reference, replicates, _with_costs(folder, runs))
 
 
-def test_correct(run: Run) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+def test_items(run: ReportedRun) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
     """Which test items a run got right: [T, N] of 0 and 1, and the items' numbers [N].
 
     None where it wasn't kept; ReportError where the file is damaged.
     """
-    if run.folder is None or not (path := run.folder / "test_correct.npz").is_file():
+    if run.folder is None or not (path := run.folder / "test_items.npz").is_file():
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -152,18 +153,27 @@ def test_correct(run: Run) -> tuple[NDArray[np.float64], NDArray[np.int64]] | No
     return correct.astype(np.float64), items.astype(np.int64)
 
 
-def _run(folder: Path, row: dict[str, str], arms: list[str], place: str) -> Run:
-    if row["arm"] not in arms:
-        raise ReportError(f"{place}: study.json has no arm {row['arm']!r}")
-    values = {
-        name: value
-        for name, text in row.items()
-        if name not in WORDS and not math.isnan(value := number(text, f"{place}, {name}"))
-    }
+def _run(folder: Path, row: dict[str, str], place: str) -> ReportedRun:
     path = None
     if row.get("run"):
         path = (folder / row["run"]).resolve()
         if not path.is_relative_to(folder.resolve()):
-            raise ReportError(f"{place}: the folder {row['run']!r} is not inside the study's")
-    pair = (row["seed"], row["split"])
-    return Run(row["arm"], pair, row["status"], row.get("error", ""), path, values)
+            raise ReportError(f"{place}: the folder {row['run']!r:.80} is not inside the study's")
+    words = (row["arm"], row["replicate"], row["seed"], row["split"], row["status"])
+    return ReportedRun(*words, row.get("error", ""), path, _measured(row, place))
+
+
+def _with_costs(folder: Path, runs: list[ReportedRun]) -> list[ReportedRun]:
+    path = folder / "costs.csv"
+    if not path.exists():
+        return runs
+    costs = {
+        (row["arm"], row["replicate"]): _measured(row, f"{path}, run {i}")
+        for i, row in enumerate(read_rows(path, WORDS[:2]), 1)
+    }
+    return [replace(r, values=r.values | costs.get((r.arm, r.replicate), {})) for r in runs]
+
+
+def _measured(row: dict[str, str], place: str) -> dict[str, float]:
+    found = {k: number(v, f"{place}, {k}") for k, v in row.items() if k not in WORDS}
+    return {name: value for name, value in found.items() if not math.isnan(value)}

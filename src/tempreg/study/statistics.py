@@ -102,7 +102,9 @@ def tost(differences: ArrayLike, margin: float, *, overlap: float = 0.0) -> floa
     return max(_tail(-(mean + margin), error, len(d) - 1), _tail(mean - margin, error, len(d) - 1))
 
 
-def power(difference: float, sd: float, n: int, *, alpha: float = 0.05, overlap: float = 0) -> float:
+def power(
+    difference: float, sd: float, n: int, *, alpha: float = 0.05, overlap: float = 0
+) -> float:
     """Probability that a two-sided paired t test at `alpha` sees a true `difference`."""
     shift = abs(difference) / (sd * sqrt(1 / n + overlap))
     critical = float(stats.t.ppf(1 - alpha / 2, n - 1))
@@ -120,9 +122,7 @@ def detectable_difference(
     if sd == 0:
         return 0.0
     most = (float(stats.t.ppf(1 - alpha / 2, n - 1)) + 20) * sd * sqrt(1 / n + overlap)
-    return float(
-        brentq(lambda d: power(d, sd, n, alpha=alpha, overlap=overlap) - target, 0, most)
-    )
+    return float(brentq(lambda d: power(d, sd, n, alpha=alpha, overlap=overlap) - target, 0, most))
 
 
 def mean_sd(values: ArrayLike) -> tuple[float, float]:
@@ -139,7 +139,7 @@ def _sd(values: NDArray[np.float64]) -> float:
 def _tail(difference: float, error: float, freedom: int) -> float:
     """P(t <= difference / error); with no spread at all, 0, 1/2 or 1."""
     if error == 0:
-        return 0.5 * (1 + np.sign(difference))
+        return float(0.5 * (1 + np.sign(difference)))
     return float(stats.t.cdf(difference / error, freedom))
 
 
