@@ -61,7 +61,7 @@ def run_page(folder: Path) -> Page:
     ]  # fmt: skip
     state = "" if summary else " It is not finished."
     lead = f"One training run, as its files have it.{state}"
-    return Page(f"Run {folder.resolve().name}", lead, sections)
+    return Page(f"Run: {folder.resolve().name}", lead, sections)
 
 
 def environment_section(environment: dict[str, Any]) -> Section:

@@ -17,8 +17,8 @@ _LATEX = {
     "|": r"\textbar{}",
     "±": r"$\pm$",
     "λ": r"$\lambda$",
-    "−": "--",
     "…": r"\dots{}",
+    "\u2013": "--",
     **{character: f"\\{character}" for character in "&%$#_"},
 }
 

@@ -35,14 +35,17 @@ class Claim:
     Attributes:
         text: what is claimed.
         verdict: in two words.
-        figure: what was measured, with its interval; "" where nothing was.
-        sentence: all of it, to quote.
+        detail: what was measured, of which arms, with its interval; else what it would need.
     """
 
     text: str
     verdict: Verdict
-    figure: str
-    sentence: str
+    detail: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it, to quote."""
+        return f"{self.text}: {self.verdict}. {self.detail}"
 
 
 @dataclass(frozen=True)
@@ -150,8 +153,8 @@ def _directed(measure: _Measure, differences: list[float], of: str, overlap: flo
     else:
         verdict = "undecided"
     figure = _figure(test, measure.show, measure.unit)
-    sentence = f"{text}: {_said(verdict, test)} In {measure.words}, {of}: {figure}"
-    return Claim(text, verdict, figure, f"{sentence}; {test.n} pairs.")
+    words = measure.words[:1].upper() + measure.words[1:]
+    return Claim(text, verdict, f"{words}, {of}: {figure}{_count(test)}")
 
 
 def _accuracy(
@@ -165,13 +168,12 @@ def _accuracy(
     test, margin = found.paired, equality_margin(study)
     said: dict[str, Verdict] = {"higher": "supported", "lower": "not supported"}
     verdict = said.get(found.verdict, "undecided")
-    extra = f" (p = {found.p:.2g} after Holm's adjustment)"
+    extra = f", p = {found.p:.2g} after Holm's adjustment"
     if found.verdict == "equal":
         verdict = "not supported"
-        extra = f" (equal within ±{100 * margin:g} points, p = {found.equal:.2g})"
-    figure = _figure(test, points, " points") + _items(found.items) + extra
-    sentence = f"{ACCURACY}: {_said(verdict, test)} {treated} minus {against}: {figure}"
-    return Claim(ACCURACY, verdict, figure, f"{sentence}; {test.n} pairs.")
+        extra = f"; equal within ±{100 * margin:g} points (p = {found.equal:.2g})"
+    figure = _figure(test, points, " points") + extra + _items(found.items)
+    return Claim(ACCURACY, verdict, f"Accuracy, {treated} minus {against}: {figure}{_count(test)}")
 
 
 def _beyond_l2(study: StudyData, treated: str | None, l2: str | None) -> Claim:
@@ -184,7 +186,7 @@ def _pairwise(study: StudyData, text: str, arm: str, other: str, name: str) -> C
     """Two arms by accuracy: different, equal within the margin, or neither."""
     differences = study.differences(arm, other, endpoint(study))
     if len(differences) < 2:
-        return _unmeasured(text, f"accuracy of {arm} and {other} in two pairs of runs")
+        return _unmeasured(text, f"accuracy of {arm} and {other}")
     overlap, margin = training_overlap(study), equality_margin(study)
     test = paired(differences, overlap=overlap)
     equal = tost(differences, margin, overlap=overlap)
@@ -200,9 +202,8 @@ def _pairwise(study: StudyData, text: str, arm: str, other: str, name: str) -> C
     items = None
     if endpoint(study) == ENDPOINT:
         items = items_interval(study, arm, other)
-    figure = _figure(test, points, " points") + _items(items) + extra
-    sentence = f"{text}: {_said(verdict, test)} {arm} minus {other}: {figure}"
-    return Claim(text, verdict, figure, f"{sentence}; {test.n} pairs.")
+    figure = _figure(test, points, " points") + extra + _items(items)
+    return Claim(text, verdict, f"Accuracy, {arm} minus {other}: {figure}{_count(test)}")
 
 
 def _centroid_shifts(study: StudyData, arm: str) -> list[float]:
@@ -210,9 +211,8 @@ def _centroid_shifts(study: StudyData, arm: str) -> list[float]:
     return [end[name] - first[name] for name in study.replicates if name in first and name in end]
 
 
-def _said(verdict: Verdict, test: Paired) -> str:
-    seeds = f" at {test.n} pairs of runs" if verdict == "undecided" else ""
-    return f"{verdict}{seeds}."
+def _count(test: Paired) -> str:
+    return f" ({test.n} repetitions)."
 
 
 def _figure(test: Paired, show: Callable[[float], str], unit: str) -> str:
@@ -220,10 +220,14 @@ def _figure(test: Paired, show: Callable[[float], str], unit: str) -> str:
 
 
 def _items(items: Interval | None) -> str:
+    """The interval over items as well, and what it takes back where it holds zero."""
     if items is None or isnan(items.low):
         return ""
-    return f", over runs and test items {points(items.low)} to {points(items.high)}"
+    said = f"; over runs and test items {points(items.low)} to {points(items.high)}"
+    if items.low <= 0 <= items.high:
+        said += ", so on other test items the sign could be another"
+    return said
 
 
 def _unmeasured(text: str, words: str) -> Claim:
-    return Claim(text, "not measured", "", f"{text}: not measured (needs {words}).")
+    return Claim(text, "not measured", f"It would need {words}, in two finished repetitions.")

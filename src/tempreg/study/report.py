@@ -71,7 +71,7 @@ def study_page(study: StudyData, comparisons: list[Comparison]) -> Page:
     lead = "Spiking networks trained in different ways, compared run by run" + (
         f"; settings from {source}." if source else "."
     )
-    return Page(f"Study {study.folder.resolve().name}", lead, sections)
+    return Page(f"Study: {study.folder.resolve().name}", lead, sections)
 
 
 def _repeat_section(study: StudyData) -> Section:

@@ -17,6 +17,7 @@ from scipy import stats
 from scipy.optimize import brentq
 
 CONFIDENCE = 0.95
+_MIDPOINTS = (np.arange(4000) + 0.5) / 4000
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,9 @@ def power(
     """Probability that a two-sided paired t test at `alpha` sees a true `difference`."""
     shift = abs(difference) / (sd * sqrt(1 / n + overlap))
     critical = float(stats.t.ppf(1 - alpha / 2, n - 1))
-    if shift > 30 + critical:  # certain; scipy's tail is not computable that far out
-        return 1.0
-    return float(stats.nct.sf(critical, n - 1, shift) + stats.nct.cdf(-critical, n - 1, shift))
+    # Averaged over the distribution of the sample sd; scipy's noncentral t gives NaN in its tails.
+    spread = critical * np.sqrt(stats.chi2.ppf(_MIDPOINTS, n - 1) / (n - 1))
+    return float((stats.norm.cdf(shift - spread) + stats.norm.cdf(-shift - spread)).mean())
 
 
 def detectable_difference(
@@ -121,7 +122,7 @@ def detectable_difference(
         return nan
     if sd == 0:
         return 0.0
-    most = (float(stats.t.ppf(1 - alpha / 2, n - 1)) + 20) * sd * sqrt(1 / n + overlap)
+    most = 2 * (float(stats.t.ppf(1 - alpha / 2, n - 1)) + 4) * sd * sqrt(1 / n + overlap)
     return float(brentq(lambda d: power(d, sd, n, alpha=alpha, overlap=overlap) - target, 0, most))
 
 
