@@ -16,6 +16,8 @@ from tempreg.report.study_figures import lines_figure, map_figure
 
 OVER_TRAINING = "fisher_over_training.jsonl"
 _MOST_LINES = 6
+_AVERAGED = ("layer", "weight", "draw")
+"""Axes that are averaged over where arms are set side by side."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,29 @@ class Analysis:
     words: dict[str, list[str]]
     settings: dict[str, Any]
 
+    def places(self, axis: str, size: int) -> list[float]:
+        """Where the entries along an axis lie: the array named after it, else 1, 2, ..."""
+        for name in _plurals(axis):
+            if name in self.arrays and self.arrays[name].values.shape == (size,):
+                return [float(value) for value in self.arrays[name].values]
+        return [float(i) for i in range(1, size + 1)]
+
     def labels(self, axis: str, size: int) -> list[str]:
-        """Names along an axis: the list of strings called so, else numbers from 1."""
-        for name in (axis, f"{axis}s"):
+        """Names along an axis: the list of strings named after it, else its places."""
+        for name in _plurals(axis):
             if len(self.words.get(name, [])) == size:
                 return self.words[name]
-        return [f"{axis} {i}" for i in range(1, size + 1)]
+        return [f"{axis} {place:g}" for place in self.places(axis, size)]
+
+    def drawable(self) -> dict[str, Array]:
+        """Arrays a figure shows: three and more entries along the last axis, no mere places."""
+        axes = {axis for array in self.arrays.values() for axis in array.axes}
+        mere = {name for axis in axes for name in _plurals(axis)}
+        return {
+            name: array
+            for name, array in self.arrays.items()
+            if name not in mere and array.values.size and array.values.shape[-1] > 2
+        }
 
 
 def read_analysis(path: Path) -> Analysis:
@@ -98,14 +117,16 @@ def centroids(run: Path) -> dict[int, float]:
 def analysis_section(analysis: Analysis) -> Section:
     """One run's analysis: its numbers, a figure an array, and how it was made."""
     pictures, large = [], []
-    for name, array in analysis.arrays.items():
-        if array.values.size == 0 or array.values.shape[-1] < 2:
-            continue
-        if len(array.axes) in (1, 2):
-            pictures.append(_picture(analysis, name, array))
-        else:
+    drawable = analysis.drawable()
+    for name, array in drawable.items():
+        if len(array.axes) > 2:
             large.append(name)
+        else:
+            pictures.append(_picture(analysis, name, array))
     rows = [[spoken(k), f"{v:.4g}"] for k, v in analysis.numbers.items()]
+    for name, array in analysis.arrays.items():
+        if name not in drawable and array.values.ndim == 1 and array.values.size:
+            rows.append([spoken(name), ", ".join(f"{value:.4g}" for value in array.values)])
     tables = [Table("Numbers", ["Figure", "Value"], rows, frozenset({1}))] if rows else []
     if analysis.settings:
         made = [[spoken(key), str(value)] for key, value in analysis.settings.items()]
@@ -114,31 +135,32 @@ def analysis_section(analysis: Analysis) -> Section:
     return Section(spoken(analysis.quantity), [text] if large else [], tables, pictures)
 
 
-def side_by_side(quantity: str, by_arm: Mapping[str, list[Analysis]]) -> list[Picture]:
+def side_by_side(by_arm: Mapping[str, list[Analysis]]) -> list[Picture]:
     """A figure an array of an analysis, a line an arm: the mean over its runs.
 
-    Arrays of two axes are averaged over the first as well; what is not equally long in all
-    runs is left out.
+    Layers, weights and draws are averaged over; arrays that have other axes but one, or that
+    are not equally long in all runs, are left out.
     """
     first = next(iter(by_arm.values()))[0]
     pictures = []
-    for name, array in first.arrays.items():
-        if len(array.axes) not in (1, 2) or array.values.size == 0 or array.values.shape[-1] < 2:
+    for name, array in first.drawable().items():
+        rest = [axis for axis in array.axes if axis not in _AVERAGED]
+        if len(rest) != 1:
             continue
+        x = first.places(rest[0], array.values.shape[array.axes.index(rest[0])])
         series, words = {}, []
         for arm, analyses in by_arm.items():
-            rows = [_over_first(a.arrays[name]) for a in analyses if name in a.arrays]
-            if not rows or any(len(row) != array.values.shape[-1] for row in rows):
+            rows = [_curve(a.arrays[name]) for a in analyses if name in a.arrays]
+            if not rows or any(len(row) != len(x) for row in rows):
                 break
             mean = _nanmean(np.stack(rows))
-            series[arm] = (list(range(1, len(mean) + 1)), mean.tolist())
+            series[arm] = (x, mean.tolist())
             words.append(f"{arm} from {mean[0]:.3g} to {mean[-1]:.3g}")
         else:
-            caption = spoken(name)
-            if len(array.axes) == 2:
-                caption += f", averaged over each {array.axes[0]}"
-            figure = lines_figure(series, array.axes[-1], array.unit or spoken(name))
-            text = f"Mean over runs, first to last {array.axes[-1]}: {'; '.join(words)}."
+            over = [axis for axis in array.axes if axis in _AVERAGED]
+            caption = spoken(name) + (f", mean over each {over[0]}" if over else "")
+            figure = lines_figure(series, rest[0], array.unit or spoken(name))
+            text = f"Mean over runs, first to last {rest[0]}: {'; '.join(words)}."
             pictures.append(Picture(figure, caption, text))
     return pictures
 
@@ -156,7 +178,7 @@ def _picture(analysis: Analysis, name: str, array: Array) -> Picture:
         labels = analysis.labels(array.axes[0], len(rows))
     unit = array.unit or spoken(name)
     if len(rows) <= _MOST_LINES:
-        x = list(range(1, rows.shape[1] + 1))
+        x = analysis.places(array.axes[-1], rows.shape[1])
         series = {label: (x, row.tolist()) for label, row in zip(labels, rows, strict=True)}
         figure = lines_figure(series, array.axes[-1], unit)
     else:
@@ -167,8 +189,18 @@ def _picture(analysis: Analysis, name: str, array: Array) -> Picture:
     return Picture(figure, spoken(name), words)
 
 
-def _over_first(array: Array) -> NDArray[np.float64]:
-    return array.values if array.values.ndim == 1 else _nanmean(array.values)
+def _plurals(axis: str) -> tuple[str, ...]:
+    """What a list along an axis may be called."""
+    return (axis, f"{axis}s", f"{axis.removesuffix('us')}i")
+
+
+def _curve(array: Array) -> NDArray[np.float64]:
+    """The array averaged over its layers, weights or draws."""
+    values = array.values
+    for place, axis in reversed(list(enumerate(array.axes))):
+        if axis in _AVERAGED:
+            values = _nanmean(np.moveaxis(values, place, 0))
+    return values
 
 
 def _nanmean(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isnan
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -40,7 +41,8 @@ def lines_figure(
             bars = [0.0 if isnan(s) else s for s in spread[label]]
             axes.errorbar(x, y, yerr=bars, label=_short(label), capsize=2, **style)
     _finish(axes, x_label, y_label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if all(float(place).is_integer() for x, _ in series.values() for place in x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if rows:
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure
@@ -105,10 +107,12 @@ def dots_figure(
 def map_figure(
     values: Sequence[Sequence[float]], rows: Sequence[str], x_label: str, unit: str
 ) -> Figure:
-    """A heat map, a row a label, columns counted from 1; cells are written where they fit."""
+    """A heat map, a row a label, columns counted from 1."""
     figure = Figure(figsize=(_WIDTH, 1.3 + 0.3 * len(rows)), layout="constrained")
     axes = figure.subplots()
-    image = axes.pcolormesh(values, cmap="cividis", edgecolors="none")
+    image = axes.pcolormesh(
+        np.ma.masked_invalid(np.asarray(values)), cmap="cividis", edgecolors="none"
+    )
     axes.set_yticks([i + 0.5 for i in range(len(rows))], [_short(row) for row in rows])
     width = len(values[0])
     places = range(0, width, -(-width // 10))

@@ -121,13 +121,13 @@ def quantity_sections(study: StudyData) -> list[Section]:
         )
         pictures = []
         if by_arm := by_quantity.pop(quantity, None):
-            pictures = side_by_side(quantity, by_arm)
+            pictures = side_by_side(by_arm)
         if quantity == "fisher":
             pictures += _centroid_pictures(study)
         text = [] if table or pictures else [NOT_MEASURED]
         sections.append(Section(title, text, [table] if table else [], pictures))
     for quantity, by_arm in by_quantity.items():
-        if pictures := side_by_side(quantity, by_arm):
+        if pictures := side_by_side(by_arm):
             sections.append(Section(spoken(quantity), pictures=pictures))
     return sections
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from tempreg.config.yaml import parse
 from tempreg.report.reading import ReportError, number, read_rows, read_text
+from tempreg.study.columns import analysis_columns
 
 FINISHED = "finished"
 WORDS = ("arm", "replicate", "seed", "split", "status", "error", "run")
@@ -47,7 +48,8 @@ class ReportedRun:
 
     Attributes:
         folder: its run directory; None where the row doesn't say.
-        values: what was measured, by column; only finite numbers.
+        values: what was measured, by column; only finite numbers. Of analyses that the row
+            lacks, from the folder.
     """
 
     arm: str
@@ -160,7 +162,10 @@ def _run(folder: Path, row: dict[str, str], place: str) -> ReportedRun:
         if not path.is_relative_to(folder.resolve()):
             raise ReportError(f"{place}: the folder {row['run']!r:.80} is not inside the study's")
     words = (row["arm"], row["replicate"], row["seed"], row["split"], row["status"])
-    return ReportedRun(*words, row.get("error", ""), path, _measured(row, place))
+    values = _measured(row, place)
+    if path is not None:
+        values = analysis_columns(path) | values
+    return ReportedRun(*words, row.get("error", ""), path, values)
 
 
 def _with_costs(folder: Path, runs: list[ReportedRun]) -> list[ReportedRun]:

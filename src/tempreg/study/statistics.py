@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isnan, nan, sqrt
 
 import numpy as np
@@ -17,7 +18,6 @@ from scipy import stats
 from scipy.optimize import brentq
 
 CONFIDENCE = 0.95
-_MIDPOINTS = (np.arange(4000) + 0.5) / 4000
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,7 @@ class Paired:
         mean, sd: of the differences; sd with n - 1 below.
         low, high: t interval of the mean.
         p: two-sided, of no difference.
-        detectable: the true difference that would be seen with 80% power, given this sd.
-        error: standard error of the mean, overlap included.
+        confidence, overlap: as in `paired`.
     """
 
     n: int
@@ -39,8 +38,14 @@ class Paired:
     low: float
     high: float
     p: float
-    detectable: float
-    error: float
+    confidence: float
+    overlap: float
+
+    @property
+    def detectable(self) -> float:
+        """The true difference that would be seen with 80% power, given this sd."""
+        alpha = 1 - self.confidence
+        return detectable_difference(self.sd, self.n, alpha=alpha, overlap=self.overlap)
 
     @property
     def half_width(self) -> float:
@@ -68,13 +73,12 @@ def paired(
         raise ValueError(f"overlap must be >= 0, got {overlap}")
     n, mean = len(d), float(d.mean())
     if n < 2:
-        return Paired(n, mean, nan, nan, nan, nan, nan, nan)
+        return Paired(n, mean, nan, nan, nan, nan, confidence, overlap)
     sd = _sd(d)
     error = sd * sqrt(1 / n + overlap)
     half = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
     p = _tail(-abs(mean), error, n - 1) * 2
-    detectable = detectable_difference(sd, n, alpha=1 - confidence, overlap=overlap)
-    return Paired(n, mean, sd, mean - half, mean + half, min(1.0, p), detectable, error)
+    return Paired(n, mean, sd, mean - half, mean + half, min(1.0, p), confidence, overlap)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -110,7 +114,7 @@ def power(
     shift = abs(difference) / (sd * sqrt(1 / n + overlap))
     critical = float(stats.t.ppf(1 - alpha / 2, n - 1))
     # Averaged over the distribution of the sample sd; scipy's noncentral t gives NaN in its tails.
-    spread = critical * np.sqrt(stats.chi2.ppf(_MIDPOINTS, n - 1) / (n - 1))
+    spread = critical * _sample_sds(n)
     return float((stats.norm.cdf(shift - spread) + stats.norm.cdf(-shift - spread)).mean())
 
 
@@ -130,6 +134,13 @@ def mean_sd(values: ArrayLike) -> tuple[float, float]:
     """Mean and standard deviation (n - 1 below; NaN for one value) of finite `values`."""
     v = _finite(values)
     return float(v.mean()), _sd(v) if len(v) > 1 else nan
+
+
+@lru_cache
+def _sample_sds(n: int) -> NDArray[np.float64]:
+    """The distribution of the sd of n normal values, as its quantiles in the middle of 4,000."""
+    quantiles = stats.chi2.ppf((np.arange(4000) + 0.5) / 4000, n - 1)
+    return np.asarray(np.sqrt(quantiles / (n - 1)))
 
 
 def _sd(values: NDArray[np.float64]) -> float:
