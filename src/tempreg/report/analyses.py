@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,9 +98,9 @@ def read_analysis(path: Path) -> Analysis:
 
 
 def read_analyses(run: Path) -> dict[str, Analysis]:
-    """All of a run's analyses by quantity."""
-    found = [read_analysis(path) for path in sorted((run / "analysis").glob("*.json"))]
-    return {analysis.quantity: analysis for analysis in found}
+    """All of a run's analyses by their files' names, those of single epochs left out."""
+    paths = sorted((run / "analysis").glob("*.json"))
+    return {p.stem: read_analysis(p) for p in paths if not re.search(r"-epoch-\d+$", p.stem)}
 
 
 def centroids(run: Path) -> dict[int, float]:
@@ -109,33 +110,37 @@ def centroids(run: Path) -> dict[int, float]:
         return {}
     lines = read_json_lines(path)
     try:
-        return {int(line["epoch"]): float(line["centroid"]) for line in lines}
+        return {
+            int(line["epoch"]): float(line["centroid"])
+            for line in lines
+            if line["centroid"] is not None
+        }
     except (KeyError, TypeError, ValueError):
         raise ReportError(f"{path} is damaged: expected an epoch and a centroid a line") from None
 
 
-def analysis_section(analysis: Analysis) -> Section:
+def analysis_section(name: str, analysis: Analysis) -> Section:
     """One run's analysis: its numbers, a figure an array, and how it was made."""
     pictures, large = [], []
     drawable = analysis.drawable()
-    for name, array in drawable.items():
+    for key, array in drawable.items():
         if len(array.axes) > 2:
-            large.append(name)
+            large.append(key)
         else:
-            pictures.append(_picture(analysis, name, array))
+            pictures.append(_picture(analysis, key, array))
     rows = [[spoken(k), f"{v:.4g}"] for k, v in analysis.numbers.items()]
-    for name, array in analysis.arrays.items():
-        if name not in drawable and array.values.ndim == 1 and array.values.size:
-            rows.append([spoken(name), ", ".join(f"{value:.4g}" for value in array.values)])
+    for key, array in analysis.arrays.items():
+        if key not in drawable and array.values.ndim == 1 and array.values.size:
+            rows.append([spoken(key), ", ".join(f"{value:.4g}" for value in array.values)])
     tables = [Table("Numbers", ["Figure", "Value"], rows, frozenset({1}))] if rows else []
     if analysis.settings:
         made = [[spoken(key), str(value)] for key, value in analysis.settings.items()]
         tables.append(Table("How it was measured", ["Setting", "Value"], made))
     text = f"Not drawn, for they have more than two axes: {', '.join(map(spoken, large))}."
-    return Section(spoken(analysis.quantity), [text] if large else [], tables, pictures)
+    return Section(spoken(name), [text] if large else [], tables, pictures)
 
 
-def side_by_side(by_arm: Mapping[str, list[Analysis]]) -> list[Picture]:
+def side_by_side(title: str, by_arm: Mapping[str, list[Analysis]]) -> list[Picture]:
     """A figure an array of an analysis, a line an arm: the mean over its runs.
 
     Layers, weights and draws are averaged over; arrays that have other axes but one, or that
@@ -158,7 +163,9 @@ def side_by_side(by_arm: Mapping[str, list[Analysis]]) -> list[Picture]:
             words.append(f"{arm} from {mean[0]:.3g} to {mean[-1]:.3g}")
         else:
             over = [axis for axis in array.axes if axis in _AVERAGED]
-            caption = spoken(name) + (f", mean over each {over[0]}" if over else "")
+            caption = f"{spoken(title)}: {spoken(name).lower()}" + (
+                f", mean over each {over[0]}" if over else ""
+            )
             figure = lines_figure(series, rest[0], array.unit or spoken(name))
             text = f"Mean over runs, first to last {rest[0]}: {'; '.join(words)}."
             pictures.append(Picture(figure, caption, text))
@@ -167,7 +174,7 @@ def side_by_side(by_arm: Mapping[str, list[Analysis]]) -> list[Picture]:
 
 def spoken(name: str) -> str:
     """A field's name as words."""
-    words = name.replace("_", " ").strip()
+    words = name.replace("_", " ").replace("-", ", ").strip()
     return words[:1].upper() + words[1:]
 
 

@@ -46,7 +46,7 @@ def run_page(folder: Path) -> Page:
     summary_file = folder / "summary.json"
     summary = read_json(summary_file) if summary_file.exists() else {}
     sections = [_summary(summary), *_steps(summary), _curves(metrics)]
-    sections += [analysis_section(a) for a in read_analyses(folder).values()]
+    sections += [analysis_section(name, a) for name, a in read_analyses(folder).items()]
     if followed := centroids(folder):
         sections.append(_followed(followed))
     sections += [

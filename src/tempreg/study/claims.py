@@ -75,7 +75,7 @@ MEASURES = (
         "TRT mitigates temporal gradient vanishing",
         "gradient_decay",
         +1,
-        "the factor by which the gradient changes with each step back in time",
+        "the factor by which gradients of per-step losses change with each step back in time",
         "",
         plain,
     ),
@@ -114,7 +114,7 @@ def claims(study: StudyData, comparisons: list[Comparison]) -> list[Claim]:
         made.append(_directed(m, d, f"{treated} minus {against}", overlap))
     shifts = _centroid_shifts(study, treated) if treated else []
     fisher = _Measure(
-        CONCENTRATES, END, -1, "the information centroid at the end minus after epoch 1",
+        CONCENTRATES, END, -1, "the information centroid after training minus after epoch 1",
         " timesteps", plain,
     )  # fmt: skip
     made.append(_directed(fisher, shifts, treated or "", overlap))
@@ -173,7 +173,8 @@ def _accuracy(
         verdict = "not supported"
         extra = f"; equal within ±{100 * margin:g} points (p = {found.equal:.2g})"
     figure = _figure(test, points, " points") + extra + _items(found.items)
-    return Claim(ACCURACY, verdict, f"Accuracy, {treated} minus {against}: {figure}{_count(test)}")
+    of = f"{treated} minus {against}"
+    return Claim(ACCURACY, verdict, f"Accuracy, {of}: {figure}{_count(test)}")
 
 
 def _beyond_l2(study: StudyData, treated: str | None, l2: str | None) -> Claim:

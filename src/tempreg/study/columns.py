@@ -10,19 +10,21 @@ from tempreg.report.analyses import centroids, read_analyses
 
 
 def analysis_columns(run: Path) -> dict[str, float]:
-    """Single numbers of a run's analyses, as QUANTITY_NAME, and those that claims are about.
+    """Single numbers of a run's analyses, as FILE_NAME, and those that claims are about.
 
-    gradient_decay: the gradient's factor a timestep, mean over layers.
+    gradient_decay: the gradient's factor a timestep, mean over layers; of per-step
+        cross-entropy for every arm (gradients-step), else of what was analysed (gradients).
     noise_accuracy_drop: accuracy minus accuracy under weight noise, mean over its strengths.
-    fisher_centroid_first, fisher_centroid_end: after epoch 1 and the last, in training.
+    fisher_centroid_first, fisher_centroid_end: after epoch 1 and the last measured one.
     """
     analyses = read_analyses(run)
     found = {
-        f"{quantity}_{name}": value
-        for quantity, analysis in analyses.items()
+        f"{stem.replace('-', '_')}_{name}": value
+        for stem, analysis in analyses.items()
         for name, value in analysis.numbers.items()
     }
-    gradients, flatness = analyses.get("gradients"), analyses.get("flatness")
+    gradients = analyses.get("gradients-step", analyses.get("gradients"))
+    flatness = analyses.get("flatness")
     if gradients and "decay" in gradients.arrays:
         decay = gradients.arrays["decay"].values
         if (measured := decay[np.isfinite(decay)]).size:

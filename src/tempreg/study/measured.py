@@ -113,22 +113,22 @@ def curves_section(study: StudyData) -> Section:
 
 def quantity_sections(study: StudyData) -> list[Section]:
     """A section an analysis, those that weren't made included; then what belongs to none."""
-    by_quantity = _analyses(study)
+    found = _analyses(study)
     sections = []
     for title, (quantity, beginnings) in QUANTITIES.items():
         table = _table(
             study, [c for c in columns(study) if c.startswith(beginnings)], "Mean ± sd over runs"
         )
         pictures = []
-        if by_arm := by_quantity.pop(quantity, None):
-            pictures = side_by_side(by_arm)
+        for stem in [stem for stem, (kind, _) in found.items() if kind == quantity]:
+            pictures += side_by_side(stem, found.pop(stem)[1])
         if quantity == "fisher":
             pictures += _centroid_pictures(study)
         text = [] if table or pictures else [NOT_MEASURED]
         sections.append(Section(title, text, [table] if table else [], pictures))
-    for quantity, by_arm in by_quantity.items():
-        if pictures := side_by_side(by_arm):
-            sections.append(Section(spoken(quantity), pictures=pictures))
+    for stem, (_, by_arm) in found.items():
+        if pictures := side_by_side(stem, by_arm):
+            sections.append(Section(spoken(stem), pictures=pictures))
     return sections
 
 
@@ -178,14 +178,16 @@ def _centroid_pictures(study: StudyData) -> list[Picture]:
     return [Picture(figure, "Information centroid over training", text)]
 
 
-def _analyses(study: StudyData) -> dict[str, dict[str, list[Analysis]]]:
-    found: dict[str, dict[str, list[Analysis]]] = {}
+def _analyses(study: StudyData) -> dict[str, tuple[str, dict[str, list[Analysis]]]]:
+    """By the files' names: their quantity, and each arm's runs."""
+    found: dict[str, tuple[str, dict[str, list[Analysis]]]] = {}
     for arm in study.arms:
         for run in study.finished(arm.name).values():
             if run.folder is None:
                 continue
-            for quantity, analysis in read_analyses(run.folder).items():
-                found.setdefault(quantity, {}).setdefault(arm.name, []).append(analysis)
+            for stem, analysis in read_analyses(run.folder).items():
+                by_arm = found.setdefault(stem, (analysis.quantity, {}))[1]
+                by_arm.setdefault(arm.name, []).append(analysis)
     return found
 
 

@@ -146,9 +146,9 @@ def test_items(run: ReportedRun) -> tuple[NDArray[np.float64], NDArray[np.int64]
     if run.folder is None or not (path := run.folder / "test_items.npz").is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             correct, items = file["correct"], file["items"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ReportError(f"{path} is damaged: {error}") from None
     if correct.ndim != 2 or items.shape != correct.shape[1:] or not items.size:
         raise ReportError(f"{path} is damaged: shapes {correct.shape} and {items.shape}")
