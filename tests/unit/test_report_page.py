@@ -76,7 +76,7 @@ def test_it_stands_alone_and_can_be_read_without_eyes(study: Path) -> None:
 def test_what_failed_and_what_is_missing_is_named(study: Path) -> None:
     text = (study / "report.html").read_text()
     part = text[text.index(">Failed and missing runs</h2>") :]
-    rows = re.findall(r"<tr>\n<th scope=\"row\">(\w+)</th>\n<td>(\d+)</td>\n<td>(\w+)</td>", part)
+    rows = re.findall(r"<th [^>]*>(\w+)</th>\n<td [^>]*>(\d+)</td>\n<td [^>]*>(\w+)</td>", part)
     assert rows[:2] == [("rate", "004", "failed"), ("step", "004", "missing")]
     assert "&lt;script&gt;alert(&#39;&amp;&#34;&#39;)&lt;/script&gt;" in part
     assert "{{ 7 * 7 }}" in part
@@ -85,7 +85,7 @@ def test_what_failed_and_what_is_missing_is_named(study: Path) -> None:
 def test_figures_say_their_numbers_and_tables_are_right(study: Path) -> None:
     text = (study / "report.html").read_text()
     assert re.search(r"Paired differences from rate\.</strong> .*trt \+[23]\.\d\d \(", text)
-    assert "TRT reduces overfitting</th>\n<td>supported" in text
+    assert re.search(r"TRT reduces overfitting</th>\n<td [^>]*>supported<", text)
     assert "Flatness</h2>" in text
     anytime = text[text.index(">Anytime behaviour</h2>") :]
     assert anytime.index("Not measured in this study.") < anytime.index("</section>")

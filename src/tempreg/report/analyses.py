@@ -124,7 +124,10 @@ def analysis_section(name: str, analysis: Analysis) -> Section:
     pictures, large = [], []
     drawable = analysis.drawable()
     for key, array in drawable.items():
-        if len(array.axes) > 2:
+        if len(array.axes) == 3 and array.axes[0] in _AVERAGED:
+            mean = Array(_nanmean(array.values), array.axes[1:], array.unit)
+            pictures.append(_picture(analysis, key, mean, f", mean over each {array.axes[0]}"))
+        elif len(array.axes) > 2:
             large.append(key)
         else:
             pictures.append(_picture(analysis, key, array))
@@ -174,17 +177,17 @@ def side_by_side(title: str, by_arm: Mapping[str, list[Analysis]]) -> list[Pictu
 
 def spoken(name: str) -> str:
     """A field's name as words."""
-    words = name.replace("_", " ").replace("-", ", ").strip()
+    words = name.replace("_", " ").replace("-", ", ", 1).strip()
     return words[:1].upper() + words[1:]
 
 
-def _picture(analysis: Analysis, name: str, array: Array) -> Picture:
+def _picture(analysis: Analysis, name: str, array: Array, note: str = "") -> Picture:
     rows = np.atleast_2d(array.values)
     labels = [spoken(name)]
     if len(array.axes) == 2:
         labels = analysis.labels(array.axes[0], len(rows))
     unit = array.unit or spoken(name)
-    if len(rows) <= _MOST_LINES:
+    if len(rows) <= _MOST_LINES and not note:
         x = analysis.places(array.axes[-1], rows.shape[1])
         series = {label: (x, row.tolist()) for label, row in zip(labels, rows, strict=True)}
         figure = lines_figure(series, array.axes[-1], unit)
@@ -193,7 +196,7 @@ def _picture(analysis: Analysis, name: str, array: Array) -> Picture:
     finite = rows[np.isfinite(rows)]
     span = f"from {finite.min():.3g} to {finite.max():.3g}" if finite.size else "not measured"
     words = f"By {' and '.join(array.axes)}; values {span}{f' {unit}' if array.unit else ''}."
-    return Picture(figure, spoken(name), words)
+    return Picture(figure, spoken(name) + note, words)
 
 
 def _plurals(axis: str) -> tuple[str, ...]:

@@ -102,7 +102,11 @@ def _summary(summary: dict[str, Any]) -> Section:
             rows.append([words, percent(value) if kind == "percent" else f"{value:.6g}"])
     if not rows:
         return Section("Result", ["There is none: the run is not finished."])
-    return Section("Result", [], [Table("Result", ["Figure", "Value"], rows, frozenset({1}))])
+    return Section(
+        "Result",
+        [],
+        [Table("With the weights that were kept", ["Figure", "Value"], rows, frozenset({1}))],
+    )
 
 
 def _steps(summary: dict[str, Any]) -> list[Section]:
