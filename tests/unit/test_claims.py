@@ -21,7 +21,7 @@ def compared(folder: Path) -> tuple[StudyData, dict[str, Comparison], list[Claim
 
 def test_verdicts_follow_the_truth(tmp_path: Path) -> None:
     effects = {"rate": 0.0, "step+mse+l2": 0.05, "trt": 0.05, "worse": -0.05, "same": 0.0}
-    _, arms, made = compared(make_study(tmp_path, effects=effects, replicates=30))
+    _, arms, made = compared(make_study(tmp_path, effects=effects, replicates=30, seed=1))
     readings = {name: c.verdict for name, c in arms.items()}
     assert readings == {
         "rate": "reference", "step+mse+l2": "higher", "trt": "higher", "worse": "lower",
@@ -41,9 +41,10 @@ def test_verdicts_follow_the_truth(tmp_path: Path) -> None:
 
 def test_two_repetitions_leave_it_open(tmp_path: Path) -> None:
     effects = {"rate": 0.0, "step+mse+l2": 0.0, "trt": 0.001}
-    _, arms, made = compared(make_study(tmp_path, effects=effects, replicates=2, seed=3))
+    _, arms, made = compared(make_study(tmp_path, effects=effects, replicates=2, seed=4))
     assert arms["trt"].verdict == "undecided"
     assert made[4].verdict == made[5].verdict == "undecided"
+    assert "L2 of matched strength: undecided at this number of seeds." in made[5].sentence
     assert "neither different from L2 nor equal within ±0.5 points" in made[5].detail
 
 

@@ -43,9 +43,15 @@ class Claim:
     detail: str
 
     @property
+    def said(self) -> str:
+        """The verdict as it is read."""
+        more = " at this number of seeds" if self.verdict == "undecided" else ""
+        return self.verdict + more
+
+    @property
     def sentence(self) -> str:
         """All of it, to quote."""
-        return f"{self.text}: {self.verdict}. {self.detail}"
+        return f"{self.text}: {self.said}. {self.detail}"
 
 
 @dataclass(frozen=True)

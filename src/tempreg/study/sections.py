@@ -47,7 +47,7 @@ def summary_section(study: StudyData, comparisons: list[Comparison], made: list[
         texts.append(f"Equal to {study.reference} within ±{margin:g} points: {_list(arms)}.")
     if arms := [c.arm for c in comparisons if c.verdict == "undecided"]:
         texts.append(f"Neither different from {study.reference} nor shown equal: {_list(arms)}.")
-    rows = [[c.text, c.verdict, c.detail] for c in made]
+    rows = [[c.text, c.said, c.detail] for c in made]
     caption = "The paper's claims (arXiv 2506.19256), as this study's numbers have them"
     return Section("Summary", texts, [Table(caption, ["Claim", "Verdict", "Measured"], rows)])
 
