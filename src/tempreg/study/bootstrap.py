@@ -3,11 +3,15 @@
 A t interval over runs speaks of other seeds on the same test items. These speak of other seeds
 and other items. Shapes: [R] runs, [N] test items, [B] draws.
 
-The interval is the mean ± t(R - 1) times the bootstrap's standard error, which is widened by
-sqrt(R / (R - 1)): quantiles of the draws (percentile, BCa) would be narrow with few runs, for
-the draws see the spread of R runs as R - 1 of it, and know nothing of the t distribution's
-tails (Hesterberg 2015); over 3 runs they cover far less than they say. A mean over thousands
-of items is close to symmetric, so BCa's correction would have nothing to correct.
+Where runs share their test items, both are resampled independently (crossed). Such draws count
+the noise of single cells three times (Owen 2007), which for networks that flip items at random
+is most of the variance; so two of the three are taken off again, and no more than leaves the
+variance over runs. Where each run has items of its own (nested), runs are resampled with their
+items: the spread of runs holds that of their items already.
+
+The interval is the mean ± t times that standard error: quantiles of the draws (percentile, BCa)
+would be narrow with few runs, for they know nothing of the t distribution's tails (Hesterberg
+2015), and a mean over thousands of items has no skew for BCa to correct.
 """
 
 from __future__ import annotations
@@ -55,10 +59,7 @@ def bootstrap(
 ) -> Interval:
     """Interval of the mean of `differences`: R arrays, [N] each, by run and test item.
 
-    With `shared_items`, item i is the same in every run, and runs and items are resampled
-    independently of each other (crossed, as two random effects; on the safe side, for the
-    noise in single cells is counted more than once: Owen 2007). Without, each run has items
-    of its own: runs are resampled, and items inside each drawn run.
+    With `shared_items`, item i is the same in every run.
 
     Raises:
         ValueError: there is no run, a run has no item, or shared items differ in number.
@@ -75,11 +76,16 @@ def bootstrap(
     if shared_items:
         if len({d.size for d in differences}) > 1:
             raise ValueError("runs that share their test items must have equally many of them")
-        means = crossed_means(np.stack(differences), draws, rng)
+        table = np.stack(differences)
+        means = crossed_means(table, draws, rng)
+        rows, columns, cells = mean_squares(table)
+        # Draws see the spread of R rows as (R - 1) / R of it.
+        variance = float(means.var(ddof=1)) + (rows / runs - 2 * cells) / table.size
+        variance, freedom = max(variance, rows / table.size), _freedom(table, rows, columns, cells)
     else:
-        means = nested_means(differences, draws, rng)
-    error = float(means.std(ddof=1)) * sqrt(runs / (runs - 1))
-    half = float(stats.t.ppf((1 + confidence) / 2, runs - 1)) * error
+        variance = float(nested_means(differences, draws, rng).var(ddof=1)) * runs / (runs - 1)
+        freedom = float(runs - 1)
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * sqrt(variance)
     return Interval(mean, mean - half, mean + half, kind, draws)
 
 
@@ -95,16 +101,31 @@ def crossed_means(differences: Floats, draws: int, rng: np.random.Generator) -> 
 
 
 def nested_means(differences: Sequence[Floats], draws: int, rng: np.random.Generator) -> Floats:
-    """Means [B] under resampling of runs, and of the items of each drawn run anew."""
-    runs = len(differences)
-    chosen = rng.integers(runs, size=(draws, runs))
-    values = np.empty((draws, runs))
-    for run, d in enumerate(differences):
-        places = np.flatnonzero(chosen == run)
-        for start, stop in _chunks(len(places), d.size):
-            picked = d[rng.integers(d.size, size=(stop - start, d.size))].mean(axis=1)
-            values.flat[places[start:stop]] = picked
-    return np.asarray(values.mean(axis=1))
+    """Means [B] under resampling of runs, each with its items."""
+    means = np.array([d.mean() for d in differences])
+    return np.asarray(_weights(rng, draws, len(means)) @ means)
+
+
+def mean_squares(table: Floats) -> tuple[float, float, float]:
+    """Of rows, columns and cells of [R, N], as in an analysis of variance of two ways."""
+    runs, items = table.shape
+    mean, by_row, by_column = table.mean(), table.mean(axis=1), table.mean(axis=0)
+    rows = items * float(((by_row - mean) ** 2).sum()) / (runs - 1)
+    columns = runs * float(((by_column - mean) ** 2).sum()) / max(1, items - 1)
+    rest = table - by_row[:, None] - by_column + mean
+    return rows, columns, float((rest**2).sum()) / max(1, (runs - 1) * (items - 1))
+
+
+def _freedom(table: Floats, rows: float, columns: float, cells: float) -> float:
+    """Degrees of freedom of rows + columns - cells (Satterthwaite 1946), at least R - 1."""
+    runs, items = table.shape
+    scatter = (
+        rows**2 / (runs - 1)
+        + columns**2 / max(1, items - 1)
+        + cells**2 / max(1, (runs - 1) * (items - 1))
+    )
+    total = max(rows, rows + columns - cells)
+    return float(max(runs - 1, total**2 / scatter)) if scatter > 0 else float(runs - 1)
 
 
 def _weights(rng: np.random.Generator, draws: int, size: int) -> Floats:

@@ -98,7 +98,8 @@ def results_section(study: StudyData, comparisons: list[Comparison]) -> Section:
         f"and equal where two one-sided t tests reject a difference of "
         f"{100 * equality_margin(study):g} points or more; otherwise the study leaves it open.",
         "The interval over runs speaks of other seeds (and splits) on the same test items; that "
-        "over runs and items also of other test items, by resampling both.",
+        "over runs and items also of other test items, by resampling both (where runs share none, "
+        "runs with their items).",
     ]
     if overlap := training_overlap(study):
         texts.append(
