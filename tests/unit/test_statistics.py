@@ -179,7 +179,7 @@ def test_bootstrap_covers_runs_and_items(shared: bool, runs: int) -> None:
         covered.append(interval.low <= 0 <= interval.high)
         test = paired(d.mean(axis=1))
         over_runs.append(test.low <= 0 <= test.high)
-    assert np.mean(covered) == pytest.approx(0.95, abs=0.045)
+    assert 0.905 < np.mean(covered) < 0.985
     if shared and runs == 10:
         assert np.mean(over_runs) < 0.75
 
