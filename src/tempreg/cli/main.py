@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "accuracy of a finished run at every timestep",
     "analyze": "gradients, Fisher information and more of a finished run",
     "compare": "train several objectives alike, and report how they differ",
+    "report": "make the report of a study or a run again, from its files",
     "presets": "list the presets",
     "config": "print the settings of a preset or file as YAML",
 }

@@ -1,0 +1,63 @@
+"""Tables of a page as Markdown and LaTeX, every cell escaped."""
+
+from __future__ import annotations
+
+import re
+
+from tempreg.report.page import Table
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "λ": r"$\lambda$",
+    "…": r"\dots{}",
+    "\u2013": "--",
+    **{character: f"\\{character}" for character in "&%$#_"},
+}
+
+
+def markdown(table: Table) -> str:
+    """A table as GitHub and Pandoc read it, its caption above."""
+    rule = [("---:" if i in table.numeric else "---") for i in range(len(table.head))]
+    rows = [list(map(_markdown_cell, row)) for row in (table.head, *table.rows)]
+    lines = [f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])]
+    return "\n".join([_markdown_cell(table.caption), "", *lines, ""])
+
+
+def latex(table: Table) -> str:
+    """A table environment; it needs the package booktabs."""
+    columns = "".join("r" if i in table.numeric else "l" for i in range(len(table.head)))
+    rows = [" & ".join(map(_latex_cell, row)) + r" \\" for row in (table.head, *table.rows)]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{_latex_cell(table.caption)}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            rows[0],
+            r"\midrule",
+            *rows[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _markdown_cell(text: str) -> str:
+    one_line = " ".join(text.split())
+    escaped = re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", one_line)
+    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _latex_cell(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))

@@ -1,0 +1,184 @@
+"""A study's folder, read back for statistics and reports.
+
+study.yaml    source, reference, arms (name, changes), replicates (name), base; and, where the
+              study has its own: endpoint, margin, overlap, claims, command
+results.csv   a row a run: arm, replicate, seed, split, status, error, what was measured; and
+              `run`, its folder relative to the study's, for what is read from there
+costs.csv     arm, replicate, seconds, peak_memory_mb; need not be there
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tempreg.config.yaml import parse
+from tempreg.report.reading import ReportError, number, read_rows, read_text
+from tempreg.study.columns import analysis_columns
+
+FINISHED = "finished"
+WORDS = ("arm", "replicate", "seed", "split", "status", "error", "run")
+"""Columns of results.csv that aren't numbers."""
+
+_OPTIONS: dict[str, Any] = {
+    "endpoint": str,
+    "margin": float,
+    "overlap": (int, float),
+    "claims": dict,
+}
+
+
+@dataclass(frozen=True)
+class ReportedArm:
+    """What was compared: its name, and the settings by dotted name that it changes. Final."""
+
+    name: str
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReportedRun:
+    """A row of results.csv. Final.
+
+    Attributes:
+        folder: its run directory; None where the row doesn't say.
+        values: what was measured, by column; only finite numbers. Of analyses that the row
+            lacks, from the folder.
+    """
+
+    arm: str
+    replicate: str
+    seed: str
+    split: str
+    status: str
+    error: str
+    folder: Path | None
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class StudyData:
+    """A study as its files have it. Final.
+
+    Attributes:
+        facts: study.yaml.
+        arms: in its order; `reference` is the name of the one the others are compared with.
+        replicates: repetitions by name; runs of two arms that share one are paired.
+        runs: rows of results.csv.
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+    arms: list[ReportedArm]
+    reference: str
+    replicates: list[str]
+    runs: list[ReportedRun]
+
+    def finished(self, arm: str) -> dict[str, ReportedRun]:
+        """An arm's finished runs by replicate."""
+        return {r.replicate: r for r in self.runs if r.arm == arm and r.status == FINISHED}
+
+    def values(self, arm: str, column: str) -> dict[str, float]:
+        """A column of an arm's finished runs by replicate, where it was measured."""
+        runs = self.finished(arm).items()
+        return {name: run.values[column] for name, run in runs if column in run.values}
+
+    def differences(self, arm: str, other: str, column: str) -> list[float]:
+        """`arm` minus `other`, of the replicates that both have, in order."""
+        a, b = self.values(arm, column), self.values(other, column)
+        return [a[name] - b[name] for name in self.replicates if name in a and name in b]
+
+    def unfinished(self) -> list[tuple[str, str, str, str]]:
+        """(arm, replicate, status, error) of planned runs without a result, also rowless ones."""
+        rows = {(run.arm, run.replicate): run for run in self.runs}
+        found = []
+        for arm in self.arms:
+            for name in self.replicates:
+                run = rows.get((arm.name, name))
+                if run is None:
+                    found.append((arm.name, name, "missing", ""))
+                elif run.status != FINISHED:
+                    found.append((arm.name, name, run.status, run.error))
+        return found
+
+
+def load_study(folder: Path) -> StudyData:
+    """Read a study from its files; ReportError where they are missing or damaged."""
+    path = folder / "study.yaml"
+    facts = parse(read_text(path), str(path))
+    try:
+        arms = [ReportedArm(str(a["name"]), dict(a.get("changes") or {})) for a in facts["arms"]]
+        names = [arm.name for arm in arms]
+        reference = str(facts.get("reference") or names[0])
+        replicates = [str(replicate["name"]) for replicate in facts["replicates"]]
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+        raise ReportError(f"{path} doesn't describe a study: no arms and replicates") from None
+    for key, kind in _OPTIONS.items():
+        if key in facts and not isinstance(facts[key], kind):
+            raise ReportError(f"{path}: {key} can't be {facts[key]!r:.80}")
+    if reference not in names or len(set(names)) < len(names):
+        raise ReportError(f"{path}: arms need different names, one of them {reference!r:.80}")
+    table = folder / "results.csv"
+    runs = [
+        _run(folder, row, f"{table}, run {i}")
+        for i, row in enumerate(read_rows(table, WORDS[:5]), 1)
+    ]
+    keys = [(run.arm, run.replicate) for run in runs]
+    for arm, replicate in keys:
+        if arm not in names or replicate not in replicates:
+            raise ReportError(f"{table}: the study has no run {arm!r:.80}, {replicate!r:.80}")
+    if len(set(keys)) < len(keys):
+        raise ReportError(f"{table}: a run has two rows")
+    return StudyData(folder, facts, arms, reference, replicates, _with_costs(folder, runs))
+
+
+def test_items(run: ReportedRun) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+    """Which test items a run got right: [T, N] of 0 and 1, and the items' numbers [N].
+
+    None where it wasn't kept; ReportError where the file is damaged.
+    """
+    if run.folder is None or not (path := run.folder / "test_items.npz").is_file():
+        return None
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            correct, items = file["correct"], file["items"]
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ReportError(f"{path} is damaged: {error}") from None
+    if correct.ndim != 2 or items.shape != correct.shape[1:] or not items.size:
+        raise ReportError(f"{path} is damaged: shapes {correct.shape} and {items.shape}")
+    return correct.astype(np.float64), items.astype(np.int64)
+
+
+def _run(folder: Path, row: dict[str, str], place: str) -> ReportedRun:
+    path = None
+    if row.get("run"):
+        path = (folder / row["run"]).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise ReportError(f"{place}: the folder {row['run']!r:.80} is not inside the study's")
+    words = (row["arm"], row["replicate"], row["seed"], row["split"], row["status"])
+    values = _measured(row, place)
+    if path is not None:
+        values = analysis_columns(path) | values
+    return ReportedRun(*words, row.get("error", ""), path, values)
+
+
+def _with_costs(folder: Path, runs: list[ReportedRun]) -> list[ReportedRun]:
+    path = folder / "costs.csv"
+    if not path.exists():
+        return runs
+    costs = {
+        (row["arm"], row["replicate"]): _measured(row, f"{path}, run {i}")
+        for i, row in enumerate(read_rows(path, WORDS[:2]), 1)
+    }
+    return [replace(r, values=r.values | costs.get((r.arm, r.replicate), {})) for r in runs]
+
+
+def _measured(row: dict[str, str], place: str) -> dict[str, float]:
+    found = {k: number(v, f"{place}, {k}") for k, v in row.items() if k not in WORDS}
+    return {name: value for name, value in found.items() if not math.isnan(value)}
