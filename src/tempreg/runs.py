@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -145,8 +146,14 @@ def evaluate_run(path: Path, split: str = "test", **changes: Any) -> Evaluation:
 
 
 def _digest(config: RunConfig) -> str:
-    """What stands for a configuration in checkpoints and summaries."""
-    return hashlib.sha256(config_text(config).encode()).hexdigest()
+    """What stands for a configuration in checkpoints and summaries.
+
+    Settings at their default are left out, so that a later version with more settings reads
+    what this one trained.
+    """
+    default = dict(_flat(config_to_dict(RunConfig())))
+    chosen = {k: v for k, v in _flat(config_to_dict(config)) if v != default[k]}
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
 
 def finished_summary(run: RunDirectory) -> dict[str, Any]:

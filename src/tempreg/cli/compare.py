@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from tempreg.cli.analyze import QUANTITIES
 from tempreg.cli.parser import Parser, add_settings, config_from
 
 OBJECTIVES = (
@@ -45,19 +47,38 @@ def run(words: Sequence[str]) -> int:
         help="run each arm at each of these values, as lam=1e-5,1e-4; several make a grid",
     )
     parser.add_argument(
+        "--analyses",
+        default="gradients,fisher,flatness,spikes",
+        metavar="QUANTITY,...",
+        help="what is analysed of each run, or none (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--samples", type=int, default=128, help="samples of each analysis (default: 128)"
+    )
+    parser.add_argument(
         "--jobs", type=int, help="runs at once (default: as many as cores, or GPUs)"
     )
     add_settings(parser, without=("objective.name", "seed"))
     args = parser.parse(words)
     config = config_from(args.source, args)
 
+    from tempreg.config import ConfigError
     from tempreg.study.arms import parse_arms, swept
     from tempreg.study.collect import collect, write_results
     from tempreg.study.driver import Study, visible_gpus
     from tempreg.study.plan import make_plan
     from tempreg.study.progress import study_progress
+    from tempreg.study.report import write_study_report
 
     arms = swept(parse_arms(args.objectives), args.sweep)
+    analyses = () if args.analyses == "none" else tuple(args.analyses.split(","))
+    for name in analyses:
+        if name not in QUANTITIES:
+            raise ConfigError(f"unknown analysis {name!r}: choose of {', '.join(QUANTITIES)}")
+    if args.samples < 1:
+        raise ConfigError(f"--samples must be >= 1, got {args.samples}")
+    if "fisher" in analyses and not config.fisher_every:
+        config = replace(config, fisher_every=config.epochs)  # after the first epoch and the last
     plan = make_plan(
         args.source,
         config,
@@ -65,9 +86,13 @@ def run(words: Sequence[str]) -> int:
         args.seeds,
         reference=args.reference or arms[0].name,
         trials=args.trials,
+        analyses=analyses,
+        samples=args.samples,
     )
     jobs = args.jobs or len(visible_gpus()) or os.cpu_count() or 1
     study = Study(plan, args.out, jobs, study_progress())
     failed = study.run()
     write_results(collect(plan, args.out, study.chosen), args.out)
+    for path in write_study_report(args.out):
+        print(path)
     return 1 if failed else 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tempreg.files import write_text
+from tempreg.study.columns import analysis_columns
 from tempreg.study.driver import failed_mark
 from tempreg.study.plan import Plan, Run
 from tempreg.training.run_directory import RunDirectory
@@ -61,6 +62,7 @@ def _row(plan: Plan, root: Path, run: Run) -> Row:
             row |= {f"accuracy_t{t}": v for t, v in enumerate(value, start=1)}
         elif name not in _NOT_MEASURED:
             row[name] = value
+    row |= analysis_columns(run.folder)
     return row | {name: summary[name] for name in COSTS}
 
 
