@@ -26,7 +26,7 @@ class ResultError(RequestError):
 
 @dataclass(frozen=True, kw_only=True)
 class Result(ABC):
-    """One analysis. Subclass it with the measured fields, and define `figure`, and `table` for the terminal.
+    """One analysis. Subclass it with the measured fields; define `figure` and, better, `table`.
 
     Fields are numbers, strings, lists of strings, or float64 arrays; an array that was not
     measured somewhere holds NaN there, which is null in the file.
