@@ -217,7 +217,8 @@ def test_positive_control_gradients_reach_a_cue_only_where_theory_says(
     quiet = Memory(x.shape[-1], tau)
     with torch.no_grad():  # far below the threshold, where a factor is (1 - h^2) / tau
         quiet.encode.weight.uniform_(0.02, 0.1)
-    matrix = temporal_gradients(quiet, x, y, last_step).matrix[0]
+    silent, _ = cue_memory(256, steps, rate=0.0, seed=1)
+    matrix = temporal_gradients(quiet, silent, y, last_step).matrix[0]
     bound = matrix[-1, -1] * tau ** -np.arange(steps - 1.0, -1, -1)
     assert (matrix[-1] <= bound * (1 + 1e-6)).all()
     assert (matrix[-1] >= bound * 0.8).all()
