@@ -26,10 +26,18 @@ if TYPE_CHECKING:
 
 
 def run_flatness(material: Material) -> dict[str, Result]:
-    """Slices, noise and sharpness on the chosen samples."""
+    """Slices, noise and sharpness on the chosen samples; the temperature from held-out ones."""
     material.say("flatness: slices, noise, sharpness (minutes)")
     x, y = material.inputs, material.targets
-    return {"flatness": flatness(material.model, x, y, seed=material.seed, chunk=material.chunk)}
+    found = flatness(
+        material.model,
+        x,
+        y,
+        seed=material.seed,
+        calibration=material.held_out,
+        chunk=material.chunk,
+    )
+    return {"flatness": found}
 
 
 def run_curvature(material: Material) -> dict[str, Result]:
