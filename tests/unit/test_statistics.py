@@ -196,3 +196,12 @@ def test_bootstrap_repeats_and_refuses() -> None:
     for bad, sentence in (([], "at least one item"), ([d[0], d[1][:3]], "equally many")):
         with pytest.raises(ValueError, match=sentence):
             bootstrap(bad, shared_items=True)
+
+
+def test_noise_of_single_cells_is_counted_once() -> None:
+    rng = np.random.default_rng(0)
+    widths = []
+    for _ in range(60):
+        interval = bootstrap(list(rng.normal(size=(10, 100))), shared_items=True, draws=400)
+        widths.append((interval.high - interval.mean) * sqrt(10 * 100))
+    assert 1.8 < np.mean(widths) < 2.6  # 1.96 were the variance known, 3.4 counted three times
