@@ -32,7 +32,7 @@ def from_columns(path: Path, columns: Mapping[str, Any]) -> Recording:
             )
         values = np.asarray(columns[chosen])
         found[name] = values.reshape(-1) if values.ndim == 2 and 1 in values.shape else values
-    return checked(path, **found)
+    return checked(path, found["t"], found["x"], found["y"], found["p"])
 
 
 def from_array(path: Path, events: NDArray[Any]) -> Recording:
