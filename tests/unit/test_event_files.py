@@ -88,7 +88,7 @@ def test_original_layouts(tmp_path: Path, events: Events, suffix: str, layout) -
         path.write_bytes(layout(events)[:-cut])
         if suffix == ".raw":
             continue  # its library reads what is whole
-        with pytest.raises(DataError, match="a\\.(bin|aedat|dat).*truncated"):
+        with pytest.raises(DataError, match=r"a\.(bin|aedat|dat).*truncated"):
             read_recording(path)
 
 
