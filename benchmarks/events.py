@@ -3,7 +3,7 @@
     python benchmarks/events.py            (needs tempreg[events])
 
 The embedded N-MNIST recordings are written out as .bin files and read from there, so that it runs
-for anyone. Before times are compared, frames are: by time the first frame and the total to within 2%,
+for anyone. First frames are compared: by time, the first frame and the total to within 2%,
 for tonic cuts bins elsewhere and drops a remainder. See `foundation.py` for how ratios are taken.
 """
 
