@@ -153,7 +153,7 @@ def test_registry_errors() -> None:
     with pytest.raises(ValueError, match="no reader for the data set 'cifar10'"):
         load_dataset("cifar10", num_steps=4)
     with pytest.raises(ValueError, match=r"leave data\.size out"):
-        load_dataset("nmnist", num_steps=4, size=48)
+        load_dataset("fashion-mnist", num_steps=4, size=48)
     with pytest.raises(ValueError, match="unknown split"):
         load_dataset("fashion-mnist", num_steps=1).split("val")
     with pytest.raises(ValueError, match="3 samples but 2 targets"):

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from tempreg.data.base import SPLITS, ArraySplit, DataSet
-from tempreg.data.events import Recordings, events_to_frames
+from tempreg.data.events import Recordings
+from tempreg.data.frames import frames_of
 from tempreg.data.options import DataOptions
 from tempreg.data.source import Source
 
@@ -52,6 +53,10 @@ class Embedded(Source):
         """ValueError where another size or another place is asked for."""
         if options.size is not None:
             raise ValueError(f"{self.name} is used in its own size: leave data.size out (null)")
+        self.check_path(options)
+
+    def check_path(self, options: DataOptions) -> None:
+        """ValueError where another place is asked for."""
         if options.path is not None:
             raise ValueError(f"{self.name} ships with tempreg: leave data.path out (null)")
 
@@ -65,14 +70,15 @@ class EmbeddedNMNIST(Embedded):
     licence: ClassVar[str] = "CC BY-SA 4.0 (Orchard et al. 2015)"
 
     def load(self, options: DataOptions) -> DataSet:
-        """See `events_to_frames`."""
-        self.check_size(options)
+        """See `frames_of`."""
+        self.check_path(options)
         recordings, labels, part = nmnist_recordings()
-        values = events_to_frames(recordings, options.num_steps, options.frames)
+        values = frames_of(recordings, options)
         rows = [torch.from_numpy(np.flatnonzero(part == code)) for code in range(len(SPLITS))]
         targets = torch.from_numpy(labels)
         train, validation, test = (ArraySplit(values[r], targets[r]) for r in rows)
-        return DataSet(self.name, train, validation, test, tuple("0123456789"), 2, (34, 34))
+        height, width = values.shape[-2:]
+        return DataSet(self.name, train, validation, test, tuple("0123456789"), 2, (height, width))
 
 
 class EmbeddedFashionMNIST(Embedded):

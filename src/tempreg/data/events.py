@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-BINNINGS = ("time", "count")
+BINNINGS = ("time", "count", "duration")
 _EVENTS_AT_ONCE = 4_000_000
 
 
@@ -82,14 +82,20 @@ class Recordings:
         )
 
 
-def events_to_frames(recordings: Recordings, num_steps: int, by: str = "time") -> Tensor:
+def events_to_frames(
+    recordings: Recordings, num_steps: int, by: str = "time", frame_ms: float | None = None
+) -> Tensor:
     """Event counts for each timestep, polarity and pixel; every event is counted once.
+
+    With "duration", events after num_steps * frame_ms are left out.
 
     Args:
         recordings: N of them; one without events gives zeros.
         num_steps: T >= 1.
         by: "time" cuts each recording into T spans of equal length from its first to its last
-            event; "count" into T runs of equally many events (to one).
+            event; "count" into T runs of equally many events (to one);
+            "duration" into spans of frame_ms from its first event on.
+        frame_ms: milliseconds a frame with "duration", > 0; else ignored.
 
     Returns:
         int16 [N, T, 2, H, W]; ON is channel 1.
@@ -101,6 +107,8 @@ def events_to_frames(recordings: Recordings, num_steps: int, by: str = "time") -
         raise ValueError(f"num_steps must be >= 1, got {num_steps}")
     if by not in BINNINGS:
         raise ValueError(f"unknown binning {by!r}: choose one of {', '.join(BINNINGS)}")
+    if by == "duration" and not (frame_ms is not None and 0.001 <= frame_ms < 1e12):
+        raise ValueError(f"duration needs frame_ms of at least 0.001, got {frame_ms}")
     height, width = recordings.sensor_size
     shape = (num_steps, 2, height, width)
     frames = torch.empty((len(recordings), *shape), dtype=torch.int16)
@@ -108,9 +116,17 @@ def events_to_frames(recordings: Recordings, num_steps: int, by: str = "time") -
         part = recordings[first:last]
         sizes = np.diff(part.offsets)
         sample = np.repeat(np.arange(len(part)), sizes)
-        step = _by_time(part, sizes, num_steps) if by == "time" else _by_count(sizes, num_steps)
+        if by == "time":
+            step = _by_time(part, sizes, num_steps)
+        elif by == "count":
+            step = _by_count(sizes, num_steps)
+        else:
+            step = _by_duration(part, sizes, num_steps, frame_ms or 0.0)
         cell = ((sample * num_steps + step) * 2 + part.p) * height + part.y
-        counts = np.bincount(cell * width + part.x, minlength=len(part) * int(np.prod(shape)))
+        cell = cell * width + part.x
+        if by == "duration":
+            cell = cell[step < num_steps]
+        counts = np.bincount(cell, minlength=len(part) * int(np.prod(shape)))
         if counts.size and counts.max() > np.iinfo(np.int16).max:
             raise ValueError(
                 f"one pixel has {counts.max()} events in one timestep, more than a frame can "
@@ -127,6 +143,17 @@ def _by_time(part: Recordings, sizes: NDArray[np.int64], num_steps: int) -> NDAr
     start[filled] = part.t[part.offsets[filled]]
     span[filled] = part.t[part.offsets[filled + 1] - 1] - start[filled] + 1
     return (part.t - np.repeat(start, sizes)) * num_steps // np.repeat(span, sizes)
+
+
+def _by_duration(
+    part: Recordings, sizes: NDArray[np.int64], num_steps: int, frame_ms: float
+) -> NDArray[np.int64]:
+    """floor((t - t_first) / frame_ms), num_steps where that is beyond the last frame."""
+    filled = np.flatnonzero(sizes)
+    start = np.zeros(len(sizes), np.int64)
+    start[filled] = part.t[part.offsets[filled]]
+    elapsed = part.t - np.repeat(start, sizes)
+    return np.minimum(np.floor(elapsed / (frame_ms * 1000)), num_steps).astype(np.int64)
 
 
 def _by_count(sizes: NDArray[np.int64], num_steps: int) -> NDArray[np.int64]:

@@ -6,11 +6,12 @@ from typing import Any
 
 from tempreg.data.base import DataSet
 from tempreg.data.embedded import EmbeddedFashionMNIST, EmbeddedNMNIST
+from tempreg.data.event_sources import EVENT_SOURCES
 from tempreg.data.options import DataOptions
 from tempreg.data.source import Source
 
 SOURCES: dict[str, Source] = {
-    source.name: source for source in (EmbeddedNMNIST(), EmbeddedFashionMNIST())
+    source.name: source for source in (EmbeddedNMNIST(), EmbeddedFashionMNIST(), *EVENT_SOURCES)
 }
 
 

@@ -1,0 +1,81 @@
+"""Formats that a library decodes: AEDAT 4 (aedat) and Prophesee's .raw (expelliarmus).
+
+The library runs in a process of its own, so that a damaged file can't take this one along: both
+are native code that panics or crashes on some.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from tempreg.data.event_files.arrays import from_array
+from tempreg.data.event_files.recording import Recording
+from tempreg.data.source import DataError
+
+_AEDAT4 = """
+import sys, aedat, numpy
+packets, stream = [], None
+decoder = aedat.Decoder(sys.argv[1])
+streams = decoder.id_to_stream()
+events = sorted(i for i, s in streams.items() if s["type"] == "events")
+if not events:
+    sys.exit("it holds no events")
+for packet in decoder:
+    if packet["stream_id"] == events[0]:
+        packets.append(packet["events"])
+dtype = [("t", "<i8"), ("x", "<i8"), ("y", "<i8"), ("p", "<i8")]
+held = numpy.empty(sum(map(len, packets)), dtype)
+if packets:
+    joined = numpy.concatenate(packets)
+    for ours, theirs in zip("txyp", joined.dtype.names):
+        held[ours] = joined[theirs]
+numpy.save(sys.argv[2], held)
+"""
+_RAW = """
+import sys, numpy
+from expelliarmus import Wizard
+with open(sys.argv[1], "rb") as file:
+    encoding = "evt2" if b"% evt 2" in file.read(4096) else "evt3"
+numpy.save(sys.argv[2], Wizard(encoding=encoding).read(sys.argv[1]))
+"""
+
+
+def read_aedat4(path: Path) -> Recording:
+    """The first stream of events in an AEDAT 4 file."""
+    _require_start(path, b"#!AER-DAT4.0\r\n")
+    return _decoded(path, _AEDAT4, "aedat")
+
+
+def read_raw(path: Path) -> Recording:
+    """Prophesee's .raw with EVT 2 or EVT 3."""
+    _require_start(path, b"% ")
+    return _decoded(path, _RAW, "expelliarmus")
+
+
+def _require_start(path: Path, magic: bytes) -> None:
+    with path.open("rb") as file:
+        if file.read(len(magic)) != magic:
+            raise DataError(f"{path} is no {path.suffix} recording: it must begin with {magic!r}")
+
+
+def _decoded(path: Path, program: str, library: str) -> Recording:
+    with tempfile.TemporaryDirectory(prefix="tempreg-") as scratch:
+        target = Path(scratch, "events.npy")
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(path), str(target)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if "ModuleNotFoundError" in done.stderr:
+            raise DataError(f"{path} needs {library}: pip install 'tempreg[events]'")
+        if done.returncode != 0 or not target.exists():
+            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            raise DataError(f"{path} can't be decoded by {library}, it may be damaged: {last}")
+        return from_array(path, np.load(target, allow_pickle=False))

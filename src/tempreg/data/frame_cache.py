@@ -1,0 +1,137 @@
+"""Frames on disk: written once, under a name that hashes content and settings, then mapped.
+
+A file is a header of 4,096 bytes (a line of JSON) and the frames as they lie in memory. It is
+written under a temporary name and renamed, so that several processes may write at once and a kill
+leaves nothing half-written. The header holds a checksum of all frames, compared when the file is
+opened: what is damaged is built again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tempreg.data.base import Split
+from tempreg.data.source import DataError
+from tempreg.files import replacing
+
+HEADER_BYTES = 4096
+_PIECE = 2**24
+
+
+def cache_folder() -> Path:
+    """$TEMPREG_CACHE_DIR/frames, else in $XDG_CACHE_HOME/tempreg or ~/.cache/tempreg."""
+    if named := os.environ.get("TEMPREG_CACHE_DIR"):
+        return Path(named).expanduser() / "frames"
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "tempreg" / "frames"
+
+
+@dataclass(frozen=True)
+class FrameFile:
+    """Frames [N, T, 2, H, W] in a file; picklable, maps the file when first read. Final.
+
+    Attributes:
+        path: the file.
+        shape: of the frames.
+        dtype: "int16" or "float32".
+        events: how many events the recordings have, how many of them are in the frames.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: str
+    events: tuple[int, int]
+
+    def map(self) -> NDArray[Any]:
+        """The frames, read when they are touched."""
+        return np.memmap(self.path, self.dtype, "r", HEADER_BYTES, self.shape)
+
+
+class FrameSplit(Split):
+    """Some of the frames in a file. Final; safe to send to other processes."""
+
+    def __init__(self, frames: FrameFile, rows: NDArray[np.int64], targets: Tensor) -> None:
+        self.frames, self.rows, self.targets = frames, rows, targets.long()
+        self._map: NDArray[Any] | None = None
+
+    def inputs(self, indices: Tensor) -> Tensor:
+        """See `Split`."""
+        if self._map is None:
+            self._map = self.frames.map()
+        chosen = torch.from_numpy(np.asarray(self._map[self.rows[indices.numpy()]]))
+        return chosen.movedim(1, 0).to(torch.float32, memory_format=torch.contiguous_format)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_map": None}
+
+
+def cached(path: Path, build: Callable[[], tuple[tuple[int, int], Iterator[Tensor]]]) -> FrameFile:
+    """The frames at `path`, written there first if they aren't, or aren't whole.
+
+    Args:
+        path: under `cache_folder()`.
+        build: gives the number of recordings and of their events, and the frames in chunks
+            [n, T, 2, H, W] of one dtype; asked only where `path` can't be used.
+
+    Raises:
+        DataError: the file can't be written, for example because the disk is full.
+    """
+    if (found := opened(path)) is not None:
+        return found
+    (count, events), chunks = build()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary:
+            header = _write(temporary, count, events, chunks)
+    except OSError as error:
+        raise DataError(
+            f"frames can't be kept in {path.parent} ({error.strerror or error}): make room, name "
+            "another folder in the environment variable TEMPREG_CACHE_DIR, or set data.cache false"
+        ) from None
+    return FrameFile(path, **header)
+
+
+def _write(path: Path, count: int, events: int, chunks: Iterator[Tensor]) -> dict[str, Any]:
+    shape, dtype, checksum, kept, rows = (0,), "int16", 0, 0.0, 0
+    with path.open("wb") as file:
+        file.write(bytes(HEADER_BYTES))
+        for chunk in chunks:
+            values = np.ascontiguousarray(chunk.numpy())
+            shape, dtype, rows = (count, *values.shape[1:]), str(values.dtype), rows + len(values)
+            kept += float(values.sum(dtype=np.float64))
+            file.write(values.data)
+            checksum = zlib.crc32(values.data, checksum)
+        assert rows == count
+        held = {"shape": shape, "dtype": dtype, "events": (events, round(kept))}
+        line = json.dumps({**held, "checksum": checksum}).encode()
+        file.seek(0)
+        file.write(line.ljust(HEADER_BYTES, b" "))
+    return held
+
+
+def opened(path: Path) -> FrameFile | None:
+    """The frames at `path`, or None where there are none or they are damaged."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(HEADER_BYTES))
+            checksum = 0
+            while piece := file.read(_PIECE):
+                checksum = zlib.crc32(piece, checksum)
+            size = file.tell() - HEADER_BYTES
+        shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
+        if checksum != header["checksum"] or size != int(np.prod(shape)) * dtype.itemsize:
+            return None
+        return FrameFile(path, shape, str(dtype), tuple(header["events"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,261 @@
+"""Frames as asked for, their cache on disk, and sets of recordings in folders."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tempreg.data import DataError, DataOptions, Recordings, events_to_frames, load_dataset
+from tempreg.data.base import SPLITS
+from tempreg.data.embedded import nmnist_recordings
+from tempreg.data.event_sets import parts
+from tempreg.data.event_sources import EventFolder
+from tempreg.data.folders import class_folders
+from tempreg.data.frame_cache import FrameSplit, cached, opened
+from tempreg.data.frames import frames_of, resized, resized_as_published
+from tests.unit.test_data import recordings
+from tests.unit.test_event_files import aedat3, forty_bit
+
+
+@given(recordings(), st.integers(1, 6), st.floats(0.001, 2))
+def test_duration_keeps_what_lies_within(r: Recordings, steps: int, ms: float) -> None:
+    frames = events_to_frames(r, steps, "duration", ms)
+    for i in range(len(r)):
+        t = r.t[r.offsets[i] : r.offsets[i + 1]]
+        step = np.floor((t - t[:1]) / (ms * 1000))
+        expected = np.bincount(step[step < steps].astype(int), minlength=steps)
+        assert frames[i].sum(dim=(1, 2, 3)).tolist() == expected.tolist()
+
+
+@given(recordings(), st.integers(1, 12))
+def test_area_loses_nothing_and_keeps_polarities_apart(r: Recordings, size: int) -> None:
+    frames = events_to_frames(r, 3)
+    small = frames_of(r, DataOptions(num_steps=3, size=size))
+    assert small.shape[-2:] == (size, size)
+    torch.testing.assert_close(small.sum(dim=(3, 4)), frames.sum(dim=(3, 4)).float())
+
+
+def test_area_is_the_mean_of_blocks_and_on_survives_where_paper_loses_it() -> None:
+    frames = torch.zeros(1, 2, 2, 8, 8, dtype=torch.int16)
+    frames[0, 0, 1, 2, 4:6] = 3
+    expected = torch.nn.functional.avg_pool2d(frames[0].float(), 2) * 4
+    assert torch.allclose(resized(frames, 4, 4)[0], expected)
+    assert resized_as_published(frames, 4).sum() == 0
+    frames[0, 0, 0] = 1
+    paper = resized_as_published(frames, 4)
+    assert paper[0, 0, 1].sum() > 0
+    assert paper[0, 1].sum() == 0
+    assert paper.max() <= 1
+
+
+@pytest.mark.parametrize("how", ["max", "percentile"])
+def test_normalised_by_recording(how: str) -> None:
+    r = nmnist_recordings()[0][:3]
+    empty = Recordings(r.t, r.x, r.y, r.p, np.append(r.offsets, r.offsets[-1]), (34, 34))
+    counts = events_to_frames(empty, 4).float()
+    frames = frames_of(empty, DataOptions(num_steps=4, normalise=how))
+    assert frames[3].abs().sum() == 0
+    assert frames.amax(dim=(1, 2, 3, 4)).tolist() == [1, 1, 1, 0]
+    for i in range(3):
+        positive = counts[i][counts[i] > 0].numpy()
+        scale = positive.max() if how == "max" else np.percentile(positive, 99)
+        torch.testing.assert_close(frames[i], (counts[i] / float(scale)).clamp(max=1))
+
+
+def test_options_that_contradict() -> None:
+    r = nmnist_recordings()[0][:1]
+    contradictions: list[dict[str, object]] = [
+        {"frames": "duration"},
+        {"normalise": "most"},
+        {"resize": "paper"},
+        {"resize": "paper", "size": 8, "normalise": "max"},
+        {"resize": "by hand"},
+    ]
+    for bad in contradictions:
+        with pytest.raises(ValueError, match=r"frame_ms|normalis|resize"):
+            frames_of(r, DataOptions(num_steps=2, **bad))  # type: ignore[arg-type]
+
+
+def test_embedded_honours_options() -> None:
+    data = load_dataset("nmnist", num_steps=2, size=12, normalise="max")
+    x, _ = data.test.batch(torch.arange(3))
+    assert (data.input_size, x.shape[-2:], float(x.max())) == ((12, 12), (12, 12), 1.0)
+
+
+def write(path: Path, seed: int, sensor: int = 34) -> None:
+    rng = np.random.default_rng(seed)
+    t = np.sort(rng.integers(0, 90_000, 50))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    xy = rng.integers(0, sensor, (2, 50))
+    path.write_bytes(forty_bit(np.stack([t, *xy, rng.integers(0, 2, 50)], axis=1)))
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two classes of ten recordings; the cache lies beside them."""
+    monkeypatch.setenv("TEMPREG_CACHE_DIR", str(tmp_path / "cache"))
+    for i in range(20):
+        write(tmp_path / "data" / "ab"[i % 2] / f"{i}.bin", i)
+    return tmp_path / "data"
+
+
+def load(path: Path, name: str = "event-folder", **options: object) -> list[torch.Tensor]:
+    data = load_dataset(name, num_steps=3, path=path, **options)
+    return [data.split(n).inputs(torch.arange(len(data.split(n)))) for n in SPLITS]
+
+
+def entries(own: Path) -> list[Path]:
+    return sorted((own.parent / "cache" / "frames").iterdir())
+
+
+def test_cached_frames_are_the_frames(own: Path) -> None:
+    plain = load(own, cache=False)
+    assert [x.shape[1] for x in plain] == [16, 2, 2]
+    assert sum(int(x.sum()) for x in plain) == 20 * 50
+    for _ in range(2):
+        assert all(torch.equal(a, b) for a, b in zip(plain, load(own), strict=True))
+    assert len(entries(own)) == 1
+    load(own, size=10)
+    assert len(entries(own)) == 2
+    write(own / "a" / "0.bin", 99)
+    assert not torch.equal(load(own)[0], plain[0]) or not torch.equal(load(own)[2], plain[2])
+    assert len(entries(own)) == 3
+    split = load_dataset("event-folder", num_steps=3, path=own).train
+    assert isinstance(split, FrameSplit)
+    split.inputs(torch.arange(2))
+    sent = pickle.dumps(split)
+    assert len(sent) < 3000
+    again = pickle.loads(sent)  # noqa: S301
+    assert torch.equal(again.inputs(torch.arange(3)), split.inputs(torch.arange(3)))
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "header", "empty"])
+def test_damaged_entry_is_built_again(own: Path, damage: str) -> None:
+    plain = load(own)
+    (entry,) = entries(own)
+    whole = bytearray(entry.read_bytes())
+    harmed = bytearray(whole)
+    if damage == "flip":
+        harmed[len(whole) // 2] ^= 1
+    elif damage == "truncate":
+        del harmed[-10:]
+    elif damage == "header":
+        harmed[:9] = b"nonsense!"
+    else:
+        harmed.clear()
+    entry.write_bytes(harmed)
+    assert opened(entry) is None
+    assert all(torch.equal(a, b) for a, b in zip(plain, load(own), strict=True))
+    assert entry.read_bytes() == whole
+
+
+def test_full_disk_leaves_nothing(own: Path) -> None:
+    path = own.parent / "cache" / "frames" / "x.frames"
+
+    def full():  # type: ignore[no-untyped-def]
+        yield torch.zeros(1, 2, 2, 3, 3, dtype=torch.int16)
+        raise OSError(28, os.strerror(28))
+
+    with pytest.raises(DataError, match=r"No space left on device.*make room"):
+        cached(path, lambda: ((2, 5), full()))
+    assert entries(own) == []
+
+
+def test_several_processes_at_once(own: Path) -> None:
+    with get_context("spawn").Pool(2) as pool:
+        results = pool.map(load, [own] * 4)
+    plain = load(own, cache=False)
+    assert all(torch.equal(a, b) for r in results for a, b in zip(plain, r, strict=True))
+    assert len(entries(own)) == 1
+
+
+def test_faults_name_the_file_and_leave_nothing(own: Path) -> None:
+    (own / "b" / "5.bin").write_bytes(bytes([1, 1, 0, 0, 9, 1, 1, 0, 0, 8]))
+    with pytest.raises(DataError, match=r"5\.bin: event 1 has t = 8"):
+        load(own)
+    folder = own.parent / "cache" / "frames"
+    assert not folder.exists() or not list(folder.iterdir())
+
+
+def test_sensor_is_guessed_or_given(own: Path, tmp_path: Path) -> None:
+    assert load_dataset("event-folder", num_steps=2, path=own).input_size == (34, 34)
+    write(own / "a" / "wide.bin", 1, sensor=120)
+    assert load_dataset("event-folder", num_steps=2, path=own).input_size == (128, 128)
+    full = tmp_path / "full"
+    for i in range(60):
+        write(full / ("Test" if i < 20 else "Train") / str(i % 10) / f"{i}.bin", i)
+    assert [x.shape[1:] for x in load(full, "nmnist-full")] == [
+        (30, 2, 34, 34), (10, 2, 34, 34), (20, 2, 34, 34)
+    ]  # fmt: skip
+    write(full / "Train" / "3" / "bad.bin", 1, sensor=100)
+    with pytest.raises(DataError, match=r"bad\.bin: event \d+ .* outside 0 \.\.\. 33"):
+        load(full, "nmnist-full")
+    with pytest.raises(DataError, match=r"not complete.*Train.zip"):
+        load(own, "nmnist-full")
+
+
+@pytest.mark.parametrize("nested", [True, False])
+def test_cuts_of_one_session_stay_together(own: Path, nested: bool) -> None:
+    for session in range(6):
+        for cut in range(5):
+            place = f"s{session}/{cut}.bin" if nested else f"s{session}_{cut}.bin"
+            for name in "cd":
+                write(own.parent / "sessions" / name / place, session)
+    _, samples = EventFolder().samples(own.parent / "sessions")
+    for seed in range(5):
+        rows = parts(samples, DataOptions(num_steps=1, split_seed=seed, validation=0.2))
+        held = [{samples[i].session for i in part} for part in rows]
+        assert all(held)
+        assert sum(len(h) for h in held) == len(set.union(*held)) == 6
+
+
+def test_gestures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPREG_CACHE_DIR", str(tmp_path / "cache"))
+    t = np.arange(0, 1000, 10)
+    events = np.stack([t, t % 128, t % 127, t // 10 % 2], axis=1)
+    for user in range(1, 5):
+        (tmp_path / f"user0{user}_led.aedat").write_bytes(aedat3(events))
+        (tmp_path / f"user0{user}_led_labels.csv").write_text(
+            "class,startTime_usec,endTime_usec\n1,100,300\n11,500,520\n"
+        )
+    trials = [f"user0{user}_led.aedat\n" for user in range(1, 5)]
+    (tmp_path / "trials_to_train.txt").write_text("".join(trials[:3]))
+    (tmp_path / "trials_to_test.txt").write_text(trials[3])
+    data = load_dataset("dvs128-gesture", num_steps=2, path=tmp_path, validation=0.34)
+    assert [len(data.split(name)) for name in SPLITS] == [4, 2, 2]
+    x, y = data.test.batch(torch.arange(2))
+    assert (x.sum(dim=(0, 2, 3, 4)).tolist(), y.tolist()) == ([20, 2], [0, 10])
+    (tmp_path / "user02_led_labels.csv").write_text("class,start,end\n12,1,2\n")
+    with pytest.raises(DataError, match=r"user02_led_labels.csv, line 2"):
+        load(tmp_path, "dvs128-gesture")
+
+
+def test_class_folders_that_cannot_be(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / "ok" / name / "1.bin", 1)
+    assert list(class_folders(tmp_path / "ok")) == ["a", "b"]
+    (tmp_path / "ok" / "c").mkdir()
+    with pytest.raises(DataError, match="has no file"):
+        class_folders(tmp_path / "ok")
+    (tmp_path / "ok" / "c").rmdir()
+    (tmp_path / "ok" / "a" / "loop").symlink_to(tmp_path / "ok")
+    with pytest.raises(DataError, match="loop is a link"):
+        class_folders(tmp_path / "ok")
+    for names in (("Cat", "cat"), ("caf\u00e9", "cafe\u0301")):
+        root = tmp_path / names[0]
+        for name in names:
+            write(root / name / "1.bin", 1)
+        with pytest.raises(DataError, match="two classes of one name"):
+            class_folders(root)
+    with pytest.raises(DataError, match="no class folders"):
+        class_folders(tmp_path / "ok" / "b")
+    with pytest.raises(DataError, match="not a folder"):
+        class_folders(tmp_path / "none")
