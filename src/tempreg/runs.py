@@ -9,6 +9,7 @@ from typing import Any
 
 from tempreg.build import (
     as_config_errors,
+    build_augmentation,
     build_data,
     build_fabric,
     build_model,
@@ -18,7 +19,7 @@ from tempreg.build import (
     device_type,
 )
 from tempreg.config import RunConfig, config_from_dict, config_text, config_to_dict, read_config
-from tempreg.data import Augmentation, DataSet
+from tempreg.data import DataSet
 from tempreg.models import SpikingNetwork
 from tempreg.objectives import Objective
 from tempreg.ops.dispatch import resolve_backend
@@ -58,6 +59,7 @@ def train(
     with as_config_errors():
         data = build_data(config)
         backend = resolve_backend(config.backend, device_type(config))
+        augmentation = build_augmentation(config, data)
         network = build_model(config, data)
         objective = build_objective(config, network)
     optimizer = build_optimizer(config, network)
@@ -75,10 +77,11 @@ def train(
         epochs=config.epochs,
         batch_size=config.batch_size,
         seed=config.seed,
-        augmentation=Augmentation(config.augment.shift, config.augment.flip, config.augment.cutout),
+        augmentation=augmentation,
         clip_norm=config.optimizer.clip_norm,
         keep=config.keep,
         settings=_digest(config),
+        workers=config.workers,
     )
     if not fabric.is_global_zero:
         fabric.barrier()
