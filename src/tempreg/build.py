@@ -41,13 +41,9 @@ Optimizer = torch.optim.Optimizer
 def build_data(config: RunConfig) -> DataSet:
     """The data set, resampled where that is asked for."""
     settings = config.data
-    options = {
-        item.name: getattr(settings, item.name)
-        for item in fields(DataOptions)
-        if item.name not in ("num_steps", "path")
-    }
-    path = None if settings.path is None else Path(settings.path).expanduser()
-    data = load_dataset(settings.name, num_steps=config.num_steps, path=path, **options)
+    options = build_options(config)
+    given = {item.name: getattr(options, item.name) for item in fields(options)}
+    data = load_dataset(settings.name, **given)
     if settings.folds:
         data = cross_validation(
             data,
@@ -59,6 +55,18 @@ def build_data(config: RunConfig) -> DataSet:
     if settings.train_size is not None:
         data = fewer(data, settings.train_size, settings.split_seed)
     return data
+
+
+def build_options(config: RunConfig) -> DataOptions:
+    """How the data is read."""
+    settings = config.data
+    options = {
+        item.name: getattr(settings, item.name)
+        for item in fields(DataOptions)
+        if item.name not in ("num_steps", "path")
+    }
+    path = None if settings.path is None else Path(settings.path).expanduser()
+    return DataOptions(num_steps=config.num_steps, path=path, **options)
 
 
 def build_augmentation(config: RunConfig, data: DataSet) -> Augmentation:

@@ -20,6 +20,7 @@ from tempreg.build import (
 )
 from tempreg.config import RunConfig, config_from_dict, config_text, config_to_dict, read_config
 from tempreg.data import DataSet
+from tempreg.data.single import describe
 from tempreg.models import SpikingNetwork
 from tempreg.objectives import Objective
 from tempreg.ops.dispatch import resolve_backend
@@ -89,7 +90,7 @@ def train(
     with run.locked():
         if not continuing:
             run.check_new()
-            run.create(config_text(config), environment(backend, fabric.device))
+            run.create(config_text(config), environment(backend, fabric.device), describe(data))
         else:
             run.note_environment(environment(backend, fabric.device))
         fabric.barrier()

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a network from a preset or a YAML file",
     "evaluate": "accuracy of a finished run at every timestep",
     "compare": "train several objectives alike, and report how they differ",
+    "predict": "class and confidence of images or recordings, by timestep",
     "presets": "list the presets",
     "config": "print the settings of a preset or file as YAML",
 }

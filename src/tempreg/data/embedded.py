@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tempreg.data.base import SPLITS, ArraySplit, DataSet
 from tempreg.data.events import Recordings, events_to_frames
 from tempreg.data.options import DataOptions
+from tempreg.data.single import Reading
 from tempreg.data.source import Source
 
 FASHION_CLASSES = (
@@ -72,7 +73,10 @@ class EmbeddedNMNIST(Embedded):
         rows = [torch.from_numpy(np.flatnonzero(part == code)) for code in range(len(SPLITS))]
         targets = torch.from_numpy(labels)
         train, validation, test = (ArraySplit(values[r], targets[r]) for r in rows)
-        return DataSet(self.name, train, validation, test, tuple("0123456789"), 2, (34, 34))
+        reading = Reading("events", 2, (34, 34))
+        return DataSet(
+            self.name, train, validation, test, tuple("0123456789"), 2, (34, 34), reading
+        )
 
 
 class EmbeddedFashionMNIST(Embedded):
@@ -87,16 +91,18 @@ class EmbeddedFashionMNIST(Embedded):
         """The images, with the official statistics."""
         self.check_size(options)
         data = _asset("fashion_mnist.npz")
+        scale, offset = 1 / (255 * FASHION_STD), -FASHION_MEAN / FASHION_STD
         train, validation, test = (
             ArraySplit(
                 torch.from_numpy(data[f"{name}_images"])[:, None],
                 torch.from_numpy(data[f"{name}_labels"]),
-                scale=1 / (255 * FASHION_STD),
-                offset=-FASHION_MEAN / FASHION_STD,
+                scale=scale,
+                offset=offset,
             )
             for name in SPLITS
         )
-        return DataSet(self.name, train, validation, test, FASHION_CLASSES, 1, (28, 28))
+        reading = Reading("images", 1, (28, 28), scale, offset)
+        return DataSet(self.name, train, validation, test, FASHION_CLASSES, 1, (28, 28), reading)
 
 
 def _asset(name: str) -> dict[str, NDArray[Any]]:
