@@ -74,7 +74,8 @@ class Augmentation:
             raise ValueError("drop and jitter are for event frames [T, B, C, H, W], not images")
         samples = x.shape[-4]
         if self.shift:
-            x = shifted(x, *_moves(self.shift, samples, generator).to(x.device), blank)
+            down, right = _moves(self.shift, samples, generator).to(x.device)
+            x = shifted(x, down, right, blank)
         if self.rotate or self.shear:
             degrees = _angles(self.rotate, samples, generator)
             shear = _angles(self.shear, samples, generator)
@@ -112,7 +113,8 @@ def _nda(x: Tensor, generator: torch.Generator, blank: float) -> Tensor:
     which = torch.randint(3, (samples,), generator=generator)
     moves = _moves(NDA_SHIFT, samples, generator) * (which == 0)
     degrees, shear = (_angles(NDA_ANGLE, samples, generator) * (which == i) for i in (1, 2))
-    x = shifted(x, *moves.to(x.device), blank)
+    down, right = moves.to(x.device)
+    x = shifted(x, down, right, blank)
     return turned(x, degrees.to(x.device), shear.to(x.device), blank)
 
 
