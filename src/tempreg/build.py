@@ -6,7 +6,7 @@ import importlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from torch import nn
 
 from tempreg.config import ConfigError, RunConfig
 from tempreg.config.objective_names import parse_objective
-from tempreg.data import DataOptions, DataSet, load_dataset
+from tempreg.data import Augmentation, DataOptions, DataSet, load_dataset
 from tempreg.data.resample import cross_validation, fewer
 from tempreg.errors import RequestError
 from tempreg.models import MODELS, SpikingNetwork, create_model
@@ -41,13 +41,9 @@ Optimizer = torch.optim.Optimizer
 def build_data(config: RunConfig) -> DataSet:
     """The data set, resampled where that is asked for."""
     settings = config.data
-    options = {
-        item.name: getattr(settings, item.name)
-        for item in fields(DataOptions)
-        if item.name not in ("num_steps", "path")
-    }
-    path = None if settings.path is None else Path(settings.path).expanduser()
-    data = load_dataset(settings.name, num_steps=config.num_steps, path=path, **options)
+    options = build_options(config)
+    given = {item.name: getattr(options, item.name) for item in fields(options)}
+    data = load_dataset(settings.name, **given)
     if settings.folds:
         data = cross_validation(
             data,
@@ -59,6 +55,29 @@ def build_data(config: RunConfig) -> DataSet:
     if settings.train_size is not None:
         data = fewer(data, settings.train_size, settings.split_seed)
     return data
+
+
+def build_options(config: RunConfig) -> DataOptions:
+    """How the data is read."""
+    settings = config.data
+    options = {
+        item.name: getattr(settings, item.name)
+        for item in fields(DataOptions)
+        if item.name not in ("num_steps", "path")
+    }
+    path = None if settings.path is None else Path(settings.path).expanduser()
+    return DataOptions(num_steps=config.num_steps, path=path, **options)
+
+
+def build_augmentation(config: RunConfig, data: DataSet) -> Augmentation:
+    """Of training batches; ConfigError where it is for events and the data set has images."""
+    augmentation = Augmentation(**asdict(config.augment))
+    if augmentation.needs_events and data.train.inputs(torch.tensor([0])).ndim != 5:
+        raise ConfigError(
+            f"augment.drop and augment.jitter are for events, and {data.name} holds images: leave "
+            "them out"
+        )
+    return augmentation
 
 
 def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:

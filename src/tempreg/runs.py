@@ -10,6 +10,7 @@ from typing import Any
 
 from tempreg.build import (
     as_config_errors,
+    build_augmentation,
     build_data,
     build_fabric,
     build_model,
@@ -19,7 +20,8 @@ from tempreg.build import (
     device_type,
 )
 from tempreg.config import RunConfig, config_from_dict, config_text, config_to_dict, read_config
-from tempreg.data import Augmentation, DataSet
+from tempreg.data import DataSet
+from tempreg.data.single import describe
 from tempreg.models import SpikingNetwork
 from tempreg.objectives import Objective
 from tempreg.observers import observer_for
@@ -60,6 +62,7 @@ def train(
     with as_config_errors():
         data = build_data(config)
         backend = resolve_backend(config.backend, device_type(config))
+        augmentation = build_augmentation(config, data)
         network = build_model(config, data)
         objective = build_objective(config, network)
     optimizer = build_optimizer(config, network)
@@ -77,11 +80,12 @@ def train(
         epochs=config.epochs,
         batch_size=config.batch_size,
         seed=config.seed,
-        augmentation=Augmentation(config.augment.shift, config.augment.flip, config.augment.cutout),
+        augmentation=augmentation,
         clip_norm=config.optimizer.clip_norm,
         keep=config.keep,
         settings=_digest(config),
         observer=observer_for(config, data, run),
+        workers=config.workers,
     )
     if not fabric.is_global_zero:
         fabric.barrier()
@@ -89,7 +93,7 @@ def train(
     with run.locked():
         if not continuing:
             run.check_new()
-            run.create(config_text(config), environment(backend, fabric.device))
+            run.create(config_text(config), environment(backend, fabric.device), describe(data))
         else:
             run.note_environment(environment(backend, fabric.device))
         fabric.barrier()

@@ -21,6 +21,7 @@ COMMANDS = {
     "analyze": "gradients, Fisher information and more of a finished run",
     "compare": "train several objectives alike, and report how they differ",
     "report": "make the report of a study or a run again, from its files",
+    "predict": "class and confidence of images or recordings, by timestep",
     "presets": "list the presets",
     "config": "print the settings of a preset or file as YAML",
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from tempreg.config import RunConfig
 
-SHORT_FLAGS = {"objective": "objective.name"}
+SHORT_FLAGS = {"objective": "objective.name", "data": "data.path"}
 """Settings that are asked for so often that they have a shorter flag."""
 
 

@@ -80,13 +80,24 @@ class DataConfig:
 class AugmentConfig:
     """Random changes of training batches."""
 
-    shift: int = _setting(0, "move by up to this many pixels; blank ones enter")
+    shift: int = _setting(0, "move by up to this many pixels; blank ones enter (padded crop)")
+    rotate: float = _setting(0.0, "turn by up to this many degrees")
+    shear: float = _setting(0.0, "shear by up to this many degrees")
+    nda: bool = _setting(False, "one of shift, rotation and shear for each sample, as NDA does")
     flip: bool = _setting(False, "mirror left to right with probability 1/2")
+    drop: bool = _setting(False, "event frames: lose a span of time, an area, or events by chance")
+    jitter: float = _setting(0.0, "event frames: probability that events move by a timestep")
     cutout: int = _setting(0, "edge of a random square that is set to 0")
+    mixup: float = _setting(0.0, "mix samples in pairs: alpha of Beta(alpha, alpha), 0: don't")
+    cutmix: float = _setting(0.0, "take a box from another sample: alpha likewise, 0: don't")
 
     def __post_init__(self) -> None:
-        _require(self.shift >= 0, f"augment.shift must be >= 0, got {self.shift}")
-        _require(self.cutout >= 0, f"augment.cutout must be >= 0, got {self.cutout}")
+        for name in ("shift", "cutout", "mixup", "cutmix"):
+            value = getattr(self, name)
+            _require(value >= 0, f"augment.{name} must be >= 0, got {value}")
+        for name, most in (("rotate", 180), ("shear", 89), ("jitter", 1)):
+            value = getattr(self, name)
+            _require(0 <= value <= most, f"augment.{name} must be in [0, {most}], got {value}")
 
 
 @dataclass(frozen=True)
@@ -194,6 +205,7 @@ class RunConfig:
     )
     device: Literal["auto", "cpu", "cuda"] = _setting("auto", "auto: cuda where there is one")
     devices: int = _setting(1, "processes or GPUs, >= 1")
+    workers: int = _setting(0, "processes that read data ahead (0: the training process reads)")
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = _setting(
         "32-true", "of the arithmetic; losses are always computed in float32 or better"
     )
@@ -219,6 +231,7 @@ class RunConfig:
         for name in ("fisher_every", "snapshot_every"):
             value = getattr(self, name)
             _require(value >= 0, f"{name} must be >= 0, got {value}")
+        _require(0 <= self.workers <= 256, f"workers must be in [0, 256], got {self.workers}")
         _require(
             self.batch_size >= self.devices,
             f"batch_size ({self.batch_size}) must be at least devices ({self.devices})",

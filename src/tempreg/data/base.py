@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from tempreg.data.single import Reading
 
 SPLITS = ("train", "validation", "test")
 
@@ -76,6 +80,7 @@ class DataSet:
         classes: one name each, in the order of the class indices.
         in_channels: C of the inputs (2 for events: OFF, ON).
         input_size: (H, W).
+        reading: how a file becomes one more sample; None: there is no such way.
     """
 
     name: str
@@ -85,6 +90,7 @@ class DataSet:
     classes: tuple[str, ...]
     in_channels: int
     input_size: tuple[int, int]
+    reading: Reading | None = None
 
     def split(self, name: str) -> Split:
         """A split by its name."""

@@ -14,6 +14,7 @@ from tempreg.data.base import SPLITS, ArraySplit, DataSet
 from tempreg.data.events import Recordings
 from tempreg.data.frames import frames_of
 from tempreg.data.options import DataOptions
+from tempreg.data.single import Reading
 from tempreg.data.source import Source
 
 FASHION_CLASSES = (
@@ -77,8 +78,10 @@ class EmbeddedNMNIST(Embedded):
         rows = [torch.from_numpy(np.flatnonzero(part == code)) for code in range(len(SPLITS))]
         targets = torch.from_numpy(labels)
         train, validation, test = (ArraySplit(values[r], targets[r]) for r in rows)
-        height, width = values.shape[-2:]
-        return DataSet(self.name, train, validation, test, tuple("0123456789"), 2, (height, width))
+        reading = Reading("events", 2, (34, 34))
+        size = (values.shape[-2], values.shape[-1])
+        classes = tuple("0123456789")
+        return DataSet(self.name, train, validation, test, classes, 2, size, reading)
 
 
 class EmbeddedFashionMNIST(Embedded):
@@ -93,16 +96,18 @@ class EmbeddedFashionMNIST(Embedded):
         """The images, with the official statistics."""
         self.check_size(options)
         data = _asset("fashion_mnist.npz")
+        scale, offset = 1 / (255 * FASHION_STD), -FASHION_MEAN / FASHION_STD
         train, validation, test = (
             ArraySplit(
                 torch.from_numpy(data[f"{name}_images"])[:, None],
                 torch.from_numpy(data[f"{name}_labels"]),
-                scale=1 / (255 * FASHION_STD),
-                offset=-FASHION_MEAN / FASHION_STD,
+                scale=scale,
+                offset=offset,
             )
             for name in SPLITS
         )
-        return DataSet(self.name, train, validation, test, FASHION_CLASSES, 1, (28, 28))
+        reading = Reading("images", 1, (28, 28), scale, offset)
+        return DataSet(self.name, train, validation, test, FASHION_CLASSES, 1, (28, 28), reading)
 
 
 def _asset(name: str) -> dict[str, NDArray[Any]]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from tempreg.data.base import Split
-from tempreg.objectives.base import Objective
+from tempreg.objectives.base import Objective, is_distribution
+from tempreg.training.loading import Batch
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Totals:
         self.samples += size
         for name, value in {"loss": loss, **objective.terms}.items():
             self.terms[name] = self.terms.get(name, 0.0) + float(value) * size
+        if is_distribution(outputs, targets):
+            targets = targets.argmax(dim=1)  # right is the class with the larger share
         correct = correct_by_item(outputs.detach(), targets).sum(dim=1).tolist()
         before = self.correct or [0] * len(correct)
         self.correct = [a + b for a, b in zip(before, correct, strict=True)]
@@ -98,6 +101,7 @@ def evaluate(
     rank: int = 0,
     world: int = 1,
     items: list[Tensor] | None = None,
+    read: Callable[[Sequence[Tensor]], Iterable[Batch]] | None = None,
 ) -> Totals:
     """Sums over this process's share of a split, in eval mode; the mode is restored.
 
@@ -109,12 +113,14 @@ def evaluate(
         device: where the model is.
         rank, world: every world-th sample is this process's, from the rank-th on.
         items: appended to, which samples are right at each step: bool [T, B] a batch.
+        read: gives the batches of these indices, as `Loader` does; None: `split` itself.
     """
     was_training = model.training
     model.eval()
     totals = Totals()
-    for indices in torch.arange(rank, len(split), world).split(batch_size):
-        x, y = (tensor.to(device) for tensor in split.batch(indices))
+    parts = torch.arange(rank, len(split), world).split(batch_size)
+    for batch in map(split.batch, parts) if read is None else read(parts):
+        x, y = (tensor.to(device, non_blocking=True) for tensor in batch)
         outputs = model(x)
         totals.add(outputs, y, objective(outputs, y), objective)
         if items is not None:

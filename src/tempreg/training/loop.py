@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -32,6 +33,7 @@ from tempreg.training.environment import peak_memory_mb
 from tempreg.training.evaluate import Evaluation, Totals, evaluate
 from tempreg.training.finite import NonFiniteLoss, first_nonfinite
 from tempreg.training.interrupt import Interrupted, StopRequest, stop_on_signal
+from tempreg.training.loading import Batch, Loader
 from tempreg.training.progress import Reporter
 from tempreg.training.run_directory import RunDirectory
 from tempreg.training.schedule import WarmupCosine
@@ -66,6 +68,7 @@ class Trainer:
         settings: text that stands for all of these; a checkpoint is only good for the same.
         observer: called on the first process after each epoch, before its checkpoint is written:
             again for the same epoch where a run was killed between the two.
+        workers: processes that read batches ahead, see `Loader`.
     """
 
     fabric: Fabric
@@ -84,6 +87,7 @@ class Trainer:
     keep: str
     settings: str
     observer: Observer = lambda epoch, network: None
+    workers: int = 0
 
     def fit(self) -> dict[str, Any]:
         """Train to the end, from the checkpoint where there is one; returns the summary.
@@ -94,6 +98,11 @@ class Trainer:
             CheckpointError: the checkpoint is damaged or of another network.
         """
         self.model, self.optimizer = self.fabric.setup(self.network, self.optimizer)
+        on_gpu = self.fabric.device.type == "cuda"
+        with Loader(self.data, workers=self.workers, pin=on_gpu) as self.loader:
+            return self._fit()
+
+    def _fit(self) -> dict[str, Any]:
         position = self._start()
         with stop_on_signal() as request, self.reporter:
             size = len(self.data.train)
@@ -128,10 +137,11 @@ class Trainer:
         )
         totals = Totals.from_state(position.totals)
         self.model.train()
-        for index, indices in enumerate(order.split(self.batch_size)):
-            if index < position.batch:
-                continue
-            self._step(position, index, indices, totals)
+        batches = order.split(self.batch_size)[position.batch :]
+        shares = [self._share(indices) for indices in batches]
+        loaded = self.loader.batches("train", shares)
+        for index, (indices, batch) in enumerate(zip(batches, loaded, strict=True), position.batch):
+            self._step(position, index, len(indices), batch, totals)
             if self._stop_asked(request):
                 position.batch, position.totals = index + 1, totals.state()
                 position.seconds = seconds_before + time.monotonic() - start
@@ -145,13 +155,16 @@ class Trainer:
         position.seconds = seconds_before + time.monotonic() - start
         self._end_epoch(position, train, validation)
 
-    def _step(self, position: Position, index: int, indices: Tensor, totals: Totals) -> None:
+    def _step(
+        self, position: Position, index: int, size: int, batch: Batch, totals: Totals
+    ) -> None:
         """One gradient step on a batch."""
         place = (position.epoch, index, self.fabric.global_rank)
         torch.manual_seed(stream_seed(self.seed, "dropout", *place))
-        x, y = self.data.train.batch(self._share(indices))
-        x, y = x.to(self.fabric.device), y.to(self.fabric.device)
-        x = self.augmentation(x, stream(self.seed, "augment", *place), blank=self.data.train.blank)
+        x, y = (tensor.to(self.fabric.device, non_blocking=True) for tensor in batch)
+        draws = stream(self.seed, "augment", *place)
+        x = self.augmentation(x, draws, blank=self.data.train.blank)
+        x, y = self.augmentation.mixed(x, y, len(self.data.classes), draws)
         step = position.epoch * self._steps_per_epoch + index
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule(step)
@@ -169,7 +182,7 @@ class Trainer:
         self.optimizer.step()
         totals.add(outputs, y, loss.detach(), self.objective)
         if self.fabric.is_global_zero:
-            self.reporter.step(len(indices), totals.evaluation())
+            self.reporter.step(size, totals.evaluation())
 
     def _end_epoch(self, position: Position, train: Evaluation, validation: Evaluation) -> None:
         number = position.epoch + 1
@@ -262,6 +275,7 @@ class Trainer:
             device=self.fabric.device,
             rank=self.fabric.global_rank,
             world=self.fabric.world_size,
+            read=partial(self.loader.batches, split),
             items=items,
         )
         result = totals.reduced(self._sum).evaluation()

@@ -2,6 +2,7 @@
 
 config.yaml        the resolved configuration; feeding it back repeats the run
 environment.json   versions, device, backend, threads
+data.json          classes and shape of the data, and how one more file is read
 metrics.jsonl      one JSON object a line: epoch, split, loss, terms, accuracy, ...
 summary.json       the result, written last: its presence says that the run is finished
 checkpoints/       last.pt to go on from, best.safetensors by validation, epoch-NNNN.safetensors
@@ -31,7 +32,7 @@ from tempreg.files import TEMPORARY_SUFFIX, replacing, write_json, write_text
 
 # What a run that was killed before its config.yaml existed may have left behind, but for
 # hidden files and an empty folder of checkpoints.
-_BEGUN = {"environment.json", "metrics.jsonl"}
+_BEGUN = {"environment.json", "data.json", "metrics.jsonl"}
 
 
 _DECIDES_BITS = {
@@ -53,6 +54,7 @@ class RunDirectory:
         self.path = path
         self.config = path / "config.yaml"
         self.environment = path / "environment.json"
+        self.data = path / "data.json"
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
         self.weights = path / "model.safetensors"
@@ -92,9 +94,10 @@ class RunDirectory:
                 "it with `tempreg train --resume --out ...`"
             )
 
-    def create(self, config: str, environment: dict[str, Any]) -> None:
+    def create(self, config: str, environment: dict[str, Any], data: dict[str, Any]) -> None:
         """Begin a run in its folder: what is known beforehand, config.yaml last."""
         write_json(self.environment, environment)
+        write_json(self.data, data)
         self.metrics.touch()
         write_text(self.config, config)
 

@@ -1,0 +1,18 @@
+"""Random changes of whole training batches."""
+
+from tempreg.data.augment.events import dropped, jittered
+from tempreg.data.augment.geometry import mirrored, shifted, turned, with_cutout
+from tempreg.data.augment.mixing import cutmix, mixup
+from tempreg.data.augment.policy import Augmentation
+
+__all__ = [
+    "Augmentation",
+    "cutmix",
+    "dropped",
+    "jittered",
+    "mirrored",
+    "mixup",
+    "shifted",
+    "turned",
+    "with_cutout",
+]

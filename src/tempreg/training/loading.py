@@ -1,0 +1,129 @@
+"""Batches read ahead: by this process, or by others while the network computes.
+
+The batches and their order depend on the indices alone, so a run has the same weights with any
+number of workers, and goes on in the middle of an epoch with none of a loader's state saved.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+from types import TracebackType
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from tempreg.data.base import SPLITS, DataSet, Split
+from tempreg.errors import RequestError
+
+Batch = tuple[Tensor, Tensor]
+_Place = tuple[str, Tensor]
+
+
+class Loader:
+    """Reads batches of a data set's splits, in a given order. Final.
+
+    Use it in a `with` statement, at the end of which its processes end. They are started at the
+    first batch and serve all splits.
+
+    Args:
+        data: with workers, its splits must be picklable.
+        workers: processes that read ahead, two batches each; 0: this process reads.
+        pin: whether batches go into page-locked memory, from which they reach a GPU while it
+            computes.
+    """
+
+    def __init__(self, data: DataSet, *, workers: int = 0, pin: bool = False) -> None:
+        self._plan = _Plan()
+        self._started = False
+        self._loader: DataLoader[Batch | RequestError] | None = DataLoader(
+            _Batches({name: data.split(name) for name in SPLITS}),
+            batch_size=None,
+            sampler=self._plan,
+            num_workers=workers,
+            # A fork of a process that has run OpenMP threads may hang.
+            multiprocessing_context="spawn" if workers else None,
+            persistent_workers=workers > 0,
+            pin_memory=pin,
+            # Without one of its own it would draw from the global generator.
+            generator=torch.Generator(),
+        )
+
+    def batches(self, split: str, indices: Sequence[Tensor]) -> Iterator[Batch]:
+        """Inputs and targets of each of these batches of a split; one such pass at a time.
+
+        Raises:
+            DataError: as the split raised it, at the place of the batch that can't be read.
+        """
+        if self._loader is None:
+            raise ValueError("this loader is closed")
+        self._plan.places = [(split, batch) for batch in indices]
+        with _interrupts_wait(not self._started):
+            iterator = iter(self._loader)
+        self._started = True
+        for batch in iterator:
+            if isinstance(batch, RequestError):
+                raise batch
+            yield batch[0], batch[1]
+
+    def close(self) -> None:
+        """End the processes."""
+        self._loader = None
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _Plan(Sampler[_Place]):
+    """The batches of the current pass. Final."""
+
+    def __init__(self) -> None:
+        self.places: list[_Place] = []
+
+    def __iter__(self) -> Iterator[_Place]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
+class _Batches(Dataset["Batch | RequestError"]):
+    """Whole batches by split and indices. Final."""
+
+    def __init__(self, splits: Mapping[str, Split]) -> None:
+        self.splits = splits
+
+    def __getitem__(self, place: _Place) -> Batch | RequestError:
+        name, indices = place
+        try:
+            return self.splits[name].batch(indices)
+        except RequestError as error:
+            return error  # raised again by `batches`; from a worker it would come with a traceback
+
+
+@contextmanager
+def _interrupts_wait(wait: bool) -> Iterator[None]:
+    """Ctrl-C is delivered after the block; processes that start within never see it.
+
+    They inherit the blocked signal, and so leave it to this process to end them.
+    """
+    if not wait or not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # where it starts only within, it unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
