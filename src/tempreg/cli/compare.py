@@ -53,7 +53,7 @@ def run(words: Sequence[str]) -> int:
         help="what is analysed of each run, or none (default: %(default)s)",
     )
     parser.add_argument(
-        "--samples", type=int, default=128, help="samples of each analysis (default: 128)"
+        "--samples", type=int, default=64, help="samples of each analysis (default: 64)"
     )
     parser.add_argument(
         "--jobs", type=int, help="runs at once (default: as many as cores, or GPUs)"

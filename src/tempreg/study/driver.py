@@ -101,8 +101,8 @@ class Study:
         train = ["train", str(self.root / "base.yaml"), *changes, "--out", folder, "--resume"]
         if run.trial or not self.plan.analyses:
             return [train]
-        samples = ["--samples", str(self.plan.samples)]
-        return [train, ["analyze", folder, *self.plan.analyses, *samples]]
+        samples = ["--samples", str(self.plan.samples), "--batch-size", "32"]
+        return [train, ["analyze", folder, *self.plan.analyses, *samples, "--brief"]]
 
     def _finished(self, run: Run) -> bool:
         """Whether nothing is left to do; StudyError where a folder holds another run."""
