@@ -8,6 +8,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tempreg.models import fused
 from tempreg.neurons import Neuron
 
 NeuronFactory = Callable[[], Neuron]
@@ -74,6 +75,25 @@ class ConvNorm(nn.Module):
         """Input current of the neurons that follow."""
         return over_time(lambda frames: self.norm(self.conv(frames)), x)
 
+    def spikes(self, x: Tensor, neuron: Neuron, steps: int) -> Tensor:
+        """neuron(self(x)), over `steps` timesteps; x has as many, or one that is shown at all.
+
+        Norm and neurons run in one pass where that makes no other difference; see `fused`.
+        """
+        if not fused.unobserved(self, self.norm, neuron):
+            return neuron(_shown(self(x), steps))
+        current = over_time(self.conv, x)
+        if type(self.norm) in (nn.BatchNorm2d, TdBatchNorm2d) and fused.applies(
+            current, self.norm, neuron
+        ):
+            gain = getattr(self.norm, "gain", 1.0)
+            return fused.normed_spikes(current, self.norm, gain, neuron, steps)
+        return neuron(_shown(over_time(self.norm, current), steps))
+
+
+def _shown(current: Tensor, steps: int) -> Tensor:
+    return current.expand(steps, *current.shape[1:])
+
 
 class ConvNormNeuron(nn.Module):
     """`ConvNorm`, then spiking neurons. Final."""
@@ -85,7 +105,7 @@ class ConvNormNeuron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes."""
-        return self.neuron(self.unit(x))
+        return self.unit.spikes(x, self.neuron, x.shape[0])
 
 
 def average_pool(x: Tensor, size: int = 2) -> Tensor:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from tempreg.ops.mapping import one_by_one
 from tempreg.ops.penalty_operators import gradient_operator, value_operator
 
 LARGEST_EXPONENT = 60.0
@@ -61,28 +62,12 @@ def penalty(params: list[Tensor], terms: PenaltyTerms) -> Tensor:
     return torch.stack([v.to(values[0].device, dtype) for v in values]).sum()
 
 
-def _one_by_one(
-    function: type[torch.autograd.Function], info: Any, dims: tuple[Any, ...], args: tuple[Any, ...]
-) -> tuple[Tensor, int]:
-    """vmap by a loop: each slice of the mapped arguments on its own."""
-    results = [
-        function.apply(
-            *(
-                a.select(dim, index) if isinstance(a, Tensor) and dim is not None else a
-                for a, dim in zip(args, dims, strict=True)
-            )
-        )
-        for index in range(info.batch_size)
-    ]
-    return torch.stack(results), 0
-
-
 class _Penalty(torch.autograd.Function):
     """R of one tensor. Final."""
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
-        return _one_by_one(_Penalty, info, in_dims, args)
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+        return one_by_one(_Penalty, info, in_dims, args)
 
     @staticmethod
     def forward(w: Tensor, terms: PenaltyTerms) -> Tensor:
@@ -103,8 +88,8 @@ class _PenaltyGradient(torch.autograd.Function):
     """upstream * R'(w) of one tensor. Final."""
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
-        return _one_by_one(_PenaltyGradient, info, in_dims, args)
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+        return one_by_one(_PenaltyGradient, info, in_dims, args)
 
     @staticmethod
     def forward(w: Tensor, upstream: Tensor, terms: PenaltyTerms) -> Tensor:

@@ -1,10 +1,21 @@
-/* LIF on a CPU for float and double; the equations and layouts are in lif_body.h. */
+/* LIF on a CPU for float and double, alone and with the batch norm before it. The equations are
+ * in lif_body.h, what is called from outside in lif_calls.h and lif_norm.h. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
 
 /* Neurons a block: rows long enough for the prefetcher, few enough bytes for level 2. */
 #define MOST_BLOCK 8192
+/* The same where rows of a batch norm's numbers lie beside those of the neurons. */
+#define NORM_BLOCK 2048
+/* Channels whose statistics are found together: planes are read in the order of memory. */
+#define CHANNELS 64
+#define HARD 0
+#define SOFT 1
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -12,6 +23,20 @@
 #else
 #define THREAD_NUMBER 0
 #endif
+
+/* Asks for huge pages under a large result that is about to be written for the first time: a
+ * page fault for every 4 KiB can cost more than the arithmetic. Only a hint, and only for pages
+ * that lie wholly inside. */
+static void large_result(void *start, int64_t bytes) {
+#ifdef MADV_HUGEPAGE
+    const uintptr_t page = 1 << 21;
+    uintptr_t first = ((uintptr_t)start + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)start + (uintptr_t)bytes) & ~(page - 1);
+    if (end > first) madvise((void *)first, end - first, MADV_HUGEPAGE);
+#else
+    (void)start, (void)bytes;
+#endif
+}
 
 /* exp(-a) for a >= 0 in single precision, to 2 units in the last place, without a call, so
  * that loops over it vectorise: exp(-a) = 2^k exp(r) with |r| <= ln(2)/2, exp(r) by its Taylor
@@ -41,6 +66,8 @@ static inline double exp_negative_double(double a) { return exp(-a); }
 #define FABS fabsf
 #define EXPN exp_negative
 #include "lif_body.h"
+#include "lif_calls.h"
+#include "lif_norm.h"
 #undef REAL
 #undef NAME
 #undef FABS
@@ -51,3 +78,5 @@ static inline double exp_negative_double(double a) { return exp(-a); }
 #define FABS fabs
 #define EXPN exp_negative_double
 #include "lif_body.h"
+#include "lif_calls.h"
+#include "lif_norm.h"
