@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tempreg.models import fused
 from tempreg.neurons import Neuron
+from tempreg.ops.pool import average_pool_2x2
 
 NeuronFactory = Callable[[], Neuron]
 NormFactory = Callable[..., nn.BatchNorm2d]
@@ -108,9 +108,9 @@ class ConvNormNeuron(nn.Module):
         return self.unit.spikes(x, self.neuron, x.shape[0])
 
 
-def average_pool(x: Tensor, size: int = 2) -> Tensor:
-    """Average pooling of [T, B, C, H, W]; the result is no longer binary."""
-    return over_time(lambda frames: F.avg_pool2d(frames, size), x)
+def average_pool(x: Tensor) -> Tensor:
+    """2x2 average pooling of [T, B, C, H, W]; the result is no longer binary."""
+    return over_time(average_pool_2x2, x)
 
 
 def global_average(x: Tensor) -> Tensor:

@@ -61,22 +61,13 @@ def _kernel(name: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
 
 def _kernel_applies(w: Tensor) -> bool:
     """Whether the C kernel takes this tensor; the rest goes through torch, with equal results."""
-    return w.dtype in _SUFFIX and _is_dense(w) and _kernel_loads()
+    return w.dtype in _SUFFIX and _is_dense(w) and cbuild.loads("penalty")
 
 
 def _is_dense(w: Tensor) -> bool:
     """Whether the elements fill a block of memory: their order in it doesn't matter."""
     channels_last = w.ndim == 4 and w.is_contiguous(memory_format=torch.channels_last)
     return channels_last or w.is_contiguous()
-
-
-@functools.cache
-def _kernel_loads() -> bool:
-    try:
-        cbuild.load("penalty")
-    except cbuild.KernelUnavailable:
-        return False
-    return True
 
 
 def _doubles(values: list[float]) -> ctypes.Array[ctypes.c_double]:

@@ -3,9 +3,8 @@
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
+
+#include "pages.h"
 
 /* Neurons a block: rows long enough for the prefetcher, few enough bytes for level 2. */
 #define MOST_BLOCK 8192
@@ -23,20 +22,6 @@
 #else
 #define THREAD_NUMBER 0
 #endif
-
-/* Asks for huge pages under a large result that is about to be written for the first time: a
- * page fault for every 4 KiB can cost more than the arithmetic. Only a hint, and only for pages
- * that lie wholly inside. */
-static void large_result(void *start, int64_t bytes) {
-#ifdef MADV_HUGEPAGE
-    const uintptr_t page = 1 << 21;
-    uintptr_t first = ((uintptr_t)start + page - 1) & ~(page - 1);
-    uintptr_t end = ((uintptr_t)start + (uintptr_t)bytes) & ~(page - 1);
-    if (end > first) madvise((void *)first, end - first, MADV_HUGEPAGE);
-#else
-    (void)start, (void)bytes;
-#endif
-}
 
 /* exp(-a) for a >= 0 in single precision, to 2 units in the last place, without a call, so
  * that loops over it vectorise: exp(-a) = 2^k exp(r) with |r| <= ln(2)/2, exp(r) by its Taylor
