@@ -71,6 +71,7 @@ def _kernel(direction: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
 
 
 def threads_for(elements: int) -> int:
+    """How many threads a pass over so many elements is worth."""
     return torch.get_num_threads() if elements >= PARALLEL_FROM else 1
 
 

@@ -86,9 +86,7 @@ class NormLIF(torch.autograd.Function):
             mean, var = mean.clone(), var.clone()
         alpha, beta, _ = _affine(weight, bias, mean, var, spec)
         v_threshold, v_reset = spec.lif[:2]
-        spikes = norm_c.norm_lif_forward(
-            x, alpha, beta, spec.steps, spec.tau, v_threshold, v_reset
-        )
+        spikes = norm_c.norm_lif_forward(x, alpha, beta, spec.steps, spec.tau, v_threshold, v_reset)
         return spikes, mean, var
 
     @staticmethod
