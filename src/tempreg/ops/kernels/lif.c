@@ -1,10 +1,20 @@
-/* LIF on a CPU for float and double; the equations and layouts are in lif_body.h. */
+/* LIF on a CPU for float and double, alone and with the batch norm before it. The equations are
+ * in lif_body.h, what is called from outside in lif_calls.h and lif_norm.h. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "pages.h"
+
 /* Neurons a block: rows long enough for the prefetcher, few enough bytes for level 2. */
 #define MOST_BLOCK 8192
+/* The same where rows of a batch norm's numbers lie beside those of the neurons. */
+#define NORM_BLOCK 2048
+/* Channels whose statistics are found together: planes are read in the order of memory. */
+#define CHANNELS 64
+#define HARD 0
+#define SOFT 1
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -41,6 +51,8 @@ static inline double exp_negative_double(double a) { return exp(-a); }
 #define FABS fabsf
 #define EXPN exp_negative
 #include "lif_body.h"
+#include "lif_calls.h"
+#include "lif_norm.h"
 #undef REAL
 #undef NAME
 #undef FABS
@@ -51,3 +63,5 @@ static inline double exp_negative_double(double a) { return exp(-a); }
 #define FABS fabs
 #define EXPN exp_negative_double
 #include "lif_body.h"
+#include "lif_calls.h"
+#include "lif_norm.h"
