@@ -69,7 +69,10 @@ def heaviside(h: Tensor, v_threshold: float) -> Tensor:
 
 
 class Spike(torch.autograd.Function):
-    """`heaviside`, differentiated as its surrogate in both modes; final, any order, vmap-able."""
+    """`heaviside` forward, the surrogate derivative backward; any order, vmap-able.
+
+    Subclassed by `ForwardSpike` only.
+    """
 
     generate_vmap_rule = True
 
@@ -81,13 +84,6 @@ class Spike(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         h, ctx.v_threshold, ctx.surrogate, ctx.param = inputs
         ctx.save_for_backward(h)
-        ctx.save_for_forward(h)
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        (h,) = ctx.saved_tensors
-        phi = DERIVATIVES[ctx.surrogate](h - ctx.v_threshold, ctx.param)
-        return cast(Tensor, tangents[0] * phi)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None, None, None]:
@@ -95,3 +91,18 @@ class Spike(torch.autograd.Function):
         (h,) = ctx.saved_tensors
         phi = DERIVATIVES[ctx.surrogate](h - ctx.v_threshold, ctx.param)
         return grad * phi, None, None, None
+
+
+class ForwardSpike(Spike):
+    """`Spike`, also in forward mode, which torch.compile can't trace. Final."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        Spike.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(inputs[0])
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        (h,) = ctx.saved_tensors
+        phi = DERIVATIVES[ctx.surrogate](h - ctx.v_threshold, ctx.param)
+        return cast(Tensor, tangents[0] * phi)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tempreg.ops.spec import LIFSpec
-from tempreg.surrogate import Spike
+from tempreg.surrogate import ForwardSpike, Spike
 
 
 def charge(v: Tensor, x: Tensor, tau: Tensor | float) -> Tensor:
@@ -36,10 +36,11 @@ def lif_reference(
     x: Tensor, v0: Tensor, tau: Tensor | float, spec: LIFSpec
 ) -> tuple[Tensor, Tensor]:
     """Spikes [T, *N] and the last membrane potential [*N], differentiable any number of times."""
+    spike = Spike if torch.compiler.is_compiling() else ForwardSpike
     v, spikes = v0, []
     for x_t in x.unbind(0):
         h = charge(v, x_t, tau)
-        s = Spike.apply(h, spec.v_threshold, spec.surrogate, spec.surrogate_param)
+        s = spike.apply(h, spec.v_threshold, spec.surrogate, spec.surrogate_param)
         v = reset(h, s, spec)
         spikes.append(s)
     return torch.stack(spikes), v
