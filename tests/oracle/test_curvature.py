@@ -15,7 +15,7 @@ from torch.nn import functional as F
 import tempreg
 from tempreg.analysis import SurrogateCurvature, surrogate_curvature
 from tempreg.analysis.curvature import surrogate_operator
-from tempreg.surrogate import Spike
+from tempreg.surrogate import ForwardSpike
 
 pytest.importorskip("curvlinops")
 
@@ -120,8 +120,8 @@ def test_without_curvlinops(network, data, monkeypatch: pytest.MonkeyPatch) -> N
 def test_forward_mode_is_the_surrogate_too() -> None:
     h = torch.linspace(-1, 3, 9, dtype=torch.float64)
     v = torch.arange(9, dtype=torch.float64)
-    _, forward = torch.func.jvp(lambda x: Spike.apply(x, 1.0, "sigmoid", 2.0), (h,), (v,))
+    _, forward = torch.func.jvp(lambda x: ForwardSpike.apply(x, 1.0, "sigmoid", 2.0), (h,), (v,))
     h.requires_grad_()
-    (backward,) = torch.autograd.grad(Spike.apply(h, 1.0, "sigmoid", 2.0), h, v)
+    (backward,) = torch.autograd.grad(ForwardSpike.apply(h, 1.0, "sigmoid", 2.0), h, v)
     torch.testing.assert_close(forward, backward)
     assert forward.abs().sum() > 0
