@@ -25,9 +25,7 @@ _SUFFIX = {torch.float32: "float", torch.float64: "double"}
 
 _library = torch.library.Library("tempreg", "FRAGMENT")
 _library.define("penalty_value(Tensor w, float[] a, float[] c) -> Tensor")
-_library.define(
-    "penalty_value_and_slope(Tensor w, float[] a, float[] c) -> (Tensor, Tensor)"
-)
+_library.define("penalty_value_and_slope(Tensor w, float[] a, float[] c) -> (Tensor, Tensor)")
 
 
 def _value(w: Tensor, a: list[float], c: list[float]) -> Tensor:

@@ -51,6 +51,7 @@ static inline double exp_negative_double(double a) { return exp(-a); }
 #define FABS fabsf
 #define EXPN exp_negative
 #include "lif_body.h"
+#include "sum_body.h"
 #include "lif_calls.h"
 #include "lif_norm.h"
 #undef REAL
@@ -63,5 +64,6 @@ static inline double exp_negative_double(double a) { return exp(-a); }
 #define FABS fabs
 #define EXPN exp_negative_double
 #include "lif_body.h"
+#include "sum_body.h"
 #include "lif_calls.h"
 #include "lif_norm.h"
