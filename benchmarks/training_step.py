@@ -32,7 +32,7 @@ SETTINGS = {  # input channels, size, T, batch, options
     "resnet19": (3, 32, 4, 8, {}),
 }
 VARIANTS = ("fused", "plain", "relu")
-ROUNDS = 8
+ROUNDS = 5
 
 
 def network(name: str, variant: str) -> SpikingNetwork:

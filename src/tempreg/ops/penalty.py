@@ -10,7 +10,8 @@ With u = |w|, a_t = 1 + c_t eps and r_t = 1 / (a_t + c_t u), for each weight:
 
 R' equals sign(w) u (2 a_t + c_t u) / (a_t + c_t u)^2 summed over t. Source: arXiv 2506.19256.
 The divisions of R and R' are the same, so one pass finds both where a gradient may be asked
-for, and keeps R' (one buffer of the parameters' size) for the backward pass to scale.
+for, and keeps R' (one buffer of the parameters' size), which the first backward pass scales in
+place and hands out; any other one finds it anew.
 """
 
 from __future__ import annotations
@@ -83,37 +84,43 @@ class _Penalty(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         w, ctx.terms = inputs
-        ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(w, output[1])
+        ctx.slope = output[1]
+        ctx.mark_non_differentiable(ctx.slope)
+        ctx.save_for_backward(w)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
-        w, slope = ctx.saved_tensors
-        gradient: Tensor = _PenaltyGradient.apply(w, slope, grad_outputs[0], ctx.terms)
-        return gradient, None
+        (w,), upstream = ctx.saved_tensors, grad_outputs[0]
+        slope, ctx.slope = ctx.slope, None
+        mapped = torch._C._functorch.peek_interpreter_stack() is not None
+        if slope is None or mapped or torch.is_grad_enabled():
+            return _PenaltyGradient.apply(w, upstream, ctx.terms), None
+        return slope.mul_(upstream * ctx.terms.scale).to(w.dtype), None
 
 
 class _PenaltyGradient(torch.autograd.Function):
-    """upstream * R'(w) of one tensor, from its slope. Final."""
+    """upstream * R'(w) of one tensor. Final."""
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
         return one_by_one(_PenaltyGradient, info, in_dims, args)
 
     @staticmethod
-    def forward(w: Tensor, slope: Tensor, upstream: Tensor, terms: PenaltyTerms) -> Tensor:
+    def forward(w: Tensor, upstream: Tensor, terms: PenaltyTerms) -> Tensor:
+        _, slope = value_and_slope_operator(w, terms.a, terms.c)
         return (slope * (upstream * terms.scale)).to(w.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        w, slope, upstream, ctx.terms = inputs
-        ctx.save_for_backward(w, slope, upstream)
+        w, upstream, ctx.terms = inputs
+        ctx.save_for_backward(w, upstream)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None, Tensor, None]:
-        (w, slope, upstream), (tangent,) = ctx.saved_tensors, grad_outputs
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, Tensor, None]:
+        (w, upstream), (tangent,) = ctx.saved_tensors, grad_outputs
+        _, slope = value_and_slope_operator(w, ctx.terms.a, ctx.terms.c)
         curvature = torch.zeros_like(w)
         for a, c in zip(ctx.terms.a, ctx.terms.c, strict=True):
             curvature = curvature + 2.0 * a * a / (a + c * w.abs()) ** 3
         by_w = tangent * upstream * ctx.terms.scale * curvature
-        return by_w, None, (tangent * slope).sum() * ctx.terms.scale, None
+        return by_w, (tangent * slope).sum() * ctx.terms.scale, None

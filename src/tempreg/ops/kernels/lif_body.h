@@ -3,12 +3,13 @@
  *   REAL        float or double
  *   NAME(n)     n with the type's suffix
  *   FABS, EXPN  absolute value, and exp(-a) for a >= 0
+ *   MULTIPLY_ADD(a, b, c)  a * b + c, rounded once where that is an instruction
  *
  * A block is m neurons next to each other in memory, small enough that its rows stay in the
  * cache, with time outside the loop over them. Timesteps are x_step (or N) elements apart.
  * The input current is x itself or, where `affine` is set, x * alpha + beta with a factor and a
- * term for each neuron of the block. Nothing is fused or reassociated (the file is compiled
- * with -ffp-contract=off): spikes are those of the equations, bit for bit.
+ * term for each neuron of the block. What decides about spikes is neither fused nor reassociated
+ * (the file is compiled with -ffp-contract=off): they are those of the equations, bit for bit.
  */
 
 /* What a layer computes. kind is HARD or SOFT; exact says that 1 / tau is a power of two, so
@@ -50,8 +51,11 @@ static inline REAL NAME(spike)(REAL h, REAL vth) {
     return h == h ? s : h;
 }
 
-static inline REAL NAME(reset)(REAL h, REAL s, REAL vth, REAL vr, int kind) {
-    return kind == SOFT ? h - s * vth : (1 - s) * h + s * vr;
+/* v after the step. (1 - s) h + s vr in fewer operations: h - h is 0, or NaN where h is
+ * infinite, as 0 h would be there. */
+static inline REAL NAME(reset)(REAL h, REAL vth, REAL vr, int kind) {
+    if (kind == SOFT) return h - NAME(spike)(h, vth) * vth;
+    return h > vth ? vr + (h - h) : h;
 }
 
 #undef DECAYED
@@ -70,9 +74,8 @@ static ALWAYS_INLINE void NAME(forward_block)(
         REAL *restrict st = s + t * N;
         for (int64_t i = 0; i < m; i++) {
             REAL h = DECAYED(v[i]) + CURRENT(xt, i);
-            REAL spike = NAME(spike)(h, vth);
-            st[i] = spike;
-            v[i] = NAME(reset)(h, spike, vth, vr, kind);
+            st[i] = NAME(spike)(h, vth);
+            v[i] = NAME(reset)(h, vth, vr, kind);
         }
     }
 }
@@ -89,8 +92,7 @@ static ALWAYS_INLINE void NAME(charge_block)(
         const REAL *restrict before = h + (t - 1) * m;
         REAL *restrict now = h + t * m;
         for (int64_t i = 0; i < m; i++) {
-            REAL spike = NAME(spike)(before[i], vth);
-            REAL kept = NAME(reset)(before[i], spike, vth, vr, kind);
+            REAL kept = NAME(reset)(before[i], vth, vr, kind);
             now[i] = DECAYED(kept) + CURRENT(xt, i);
         }
     }
@@ -113,15 +115,15 @@ static ALWAYS_INLINE void NAME(backward_block)(
         const REAL *restrict now = h + t * m;
         REAL *restrict ght = gh + t * gh_step;
         for (int64_t i = 0; i < m; i++) {
-            REAL f = NAME(phi)(now[i] - vth, p, over, surrogate);
-            REAL kept = kind == SOFT ? (REAL)1 : 1 - NAME(spike)(now[i], vth);
-            REAL through = kind == SOFT ? -vth * f : (vr - now[i]) * f;
-            REAL gradient = gst[i] * f + g[i] * (detach ? kept : kept + through);
+            REAL f = NAME(phi)(now[i] - vth, p, over, surrogate); /* NaN where h is */
+            REAL kept = kind == SOFT || !(now[i] > vth) ? (REAL)1 : (REAL)0;
+            REAL whole = MULTIPLY_ADD(kind == SOFT ? -vth : vr - now[i], f, kept);
+            REAL gradient = MULTIPLY_ADD(g[i], detach ? kept : whole, gst[i] * f);
             ght[i] = gradient;
             g[i] = gradient * decay;
             if (affine) {
                 sum[i] += gradient;
-                dot[i] += gradient * (xt[i] - mean[i]);
+                dot[i] = MULTIPLY_ADD(gradient, xt[i] - mean[i], dot[i]);
             }
         }
     }

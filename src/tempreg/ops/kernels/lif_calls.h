@@ -50,8 +50,7 @@ void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const R
                 REAL before = first[i];
                 if (t > 0) {
                     before = h[(t - 1) * m + i];
-                    before = NAME(reset)(before, NAME(spike)(before, layer.vth), layer.vth,
-                                         layer.vr, layer.kind);
+                    before = NAME(reset)(before, layer.vth, layer.vr, layer.kind);
                 }
                 sum -= gx[t * N + n + i] * decay * DECAYED(before);
             }

@@ -5,31 +5,6 @@
  * shown at all T. The input current is x * alpha + beta with one alpha and beta a channel.
  */
 
-/* sum of row[i] in double precision, in 16 lanes: one after another additions don't vectorise */
-static double NAME(sum)(const REAL *row, int64_t m) {
-    double lanes[16] = {0}, total = 0;
-    int64_t i = 0;
-    for (; i + 16 <= m; i += 16)
-        for (int l = 0; l < 16; l++) lanes[l] += (double)row[i + l];
-    for (; i < m; i++) total += (double)row[i];
-    for (int l = 0; l < 16; l++) total += lanes[l];
-    return total;
-}
-
-/* sum of (row[i] - middle)^2, likewise */
-static double NAME(squares)(const REAL *row, int64_t m, double middle) {
-    double lanes[16] = {0}, total = 0;
-    int64_t i = 0;
-    for (; i + 16 <= m; i += 16)
-        for (int l = 0; l < 16; l++) {
-            double apart = (double)row[i + l] - middle;
-            lanes[l] += apart * apart;
-        }
-    for (; i < m; i++) total += ((double)row[i] - middle) * ((double)row[i] - middle);
-    for (int l = 0; l < 16; l++) total += lanes[l];
-    return total;
-}
-
 /* Mean and biased variance of each channel of x [images, channels, plane], in double precision
  * and in the order of the images, whatever the thread count. Each plane's own mean is found
  * first, and the planes are put together after Chan, Golub and LeVeque (1983). */
@@ -45,7 +20,7 @@ void NAME(channel_statistics)(const REAL *x, int64_t images, int64_t channels, i
                 for (int64_t c = 0; c < count; c++) {
                     const REAL *row = x + (image * channels + start + c) * plane;
                     double own = NAME(sum)(row, plane) / (double)plane;
-                    double around = NAME(squares)(row, plane, own);
+                    double around = NAME(sum_of)(row, plane, own, 1);
                     if (image == 0) {
                         middle[c] = own, squares[c] = around;
                         continue;
