@@ -69,10 +69,7 @@ def heaviside(h: Tensor, v_threshold: float) -> Tensor:
 
 
 class Spike(torch.autograd.Function):
-    """`heaviside` forward, the surrogate derivative backward; any order, vmap-able.
-
-    Subclassed by `ForwardSpike` only.
-    """
+    """`heaviside` forward, the surrogate derivative backward; any order, vmap-able."""
 
     generate_vmap_rule = True
 
@@ -93,8 +90,11 @@ class Spike(torch.autograd.Function):
         return grad * phi, None, None, None
 
 
-class ForwardSpike(Spike):
-    """`Spike`, also in forward mode, which torch.compile can't trace. Final."""
+class BothModesSpike(Spike):
+    """`Spike` with the surrogate derivative in forward mode, too. Final.
+
+    A class of its own, because torch.compile takes no function that has a forward mode.
+    """
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

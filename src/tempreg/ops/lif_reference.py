@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tempreg.ops.spec import LIFSpec
-from tempreg.surrogate import ForwardSpike, Spike
+from tempreg.surrogate import Spike
 
 
 def charge(v: Tensor, x: Tensor, tau: Tensor | float) -> Tensor:
@@ -33,10 +33,13 @@ def reset(h: Tensor, s: Tensor, spec: LIFSpec) -> Tensor:
 
 
 def lif_reference(
-    x: Tensor, v0: Tensor, tau: Tensor | float, spec: LIFSpec
+    x: Tensor,
+    v0: Tensor,
+    tau: Tensor | float,
+    spec: LIFSpec,
+    spike: type[Spike] = Spike,
 ) -> tuple[Tensor, Tensor]:
     """Spikes [T, *N] and the last membrane potential [*N], differentiable any number of times."""
-    spike = Spike if torch.compiler.is_compiling() else ForwardSpike
     v, spikes = v0, []
     for x_t in x.unbind(0):
         h = charge(v, x_t, tau)
