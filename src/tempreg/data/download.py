@@ -49,10 +49,12 @@ class Resuming:
         """For `pooch.retrieve`: the right content is at `output_file`, or FetchError."""
         continued = self._have() > 0
         self._complete(url)
-        if not self._right() and continued:  # the server may have another version by now
+        if (
+            not self._download.matches(self._part) and continued
+        ):  # the server may have another version by now
             self._part.unlink()
             self._complete(url)
-        if not self._right():
+        if not self._download.matches(self._part):
             found = self._have()
             self._part.unlink()
             raise FetchError(
@@ -63,11 +65,6 @@ class Resuming:
 
     def _have(self) -> int:
         return self._part.stat().st_size if self._part.exists() else 0
-
-    def _right(self) -> bool:
-        from pooch import hash_matches
-
-        return bool(hash_matches(str(self._part), self._download.checksum))
 
     def _complete(self, url: str) -> None:
         """Attempts until all bytes are here."""

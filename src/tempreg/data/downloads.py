@@ -8,6 +8,7 @@ only where they were found stated.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,13 @@ class Download:
     checksum: str
     size: int | None = None
     unpack: bool = False
+
+    def matches(self, path: Path) -> bool:
+        """Whether the file at `path` is this one, by its checksum."""
+        import pooch
+
+        algorithm, _, digest = self.checksum.rpartition(":")
+        return bool(pooch.file_hash(str(path), alg=algorithm or "sha256") == digest)
 
 
 def _idx(base: str, checksums: tuple[str, str, str, str]) -> tuple[Download, ...]:

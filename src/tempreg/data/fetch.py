@@ -61,15 +61,13 @@ def _one(download: Download, folder: Path, work: Path, progress: Progress) -> No
 
 def _there(download: Download, folder: Path) -> bool:
     """Whether it was fetched before; DataError if something else has its name."""
-    from pooch import hash_matches
-
     if download.unpack:
         names = _record(folder).get(download.checksum)
         return names is not None and all((folder / name).exists() for name in names)
     path = folder / download.name
     if not path.exists():
         return False
-    if path.is_file() and hash_matches(str(path), download.checksum):
+    if path.is_file() and download.matches(path):
         return True
     raise DataError(f"{path} is damaged, or not the published file: remove it, then fetch again")
 

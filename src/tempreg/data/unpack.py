@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from tempreg.data.source import DataError
 
@@ -72,7 +72,11 @@ def _zip(archive: Path) -> Iterator[Member]:
                 raise DataError(f"{archive}: {info.filename!r} is a link or a device: refused")
             if info.flag_bits & 1 or info.compress_type not in _ZIPPED:
                 raise DataError(f"{archive}: {info.filename!r} is encrypted, or packed unusually")
-            yield info.filename, info.file_size, None if info.is_dir() else _Lazy(file, info)
+            yield (
+                info.filename,
+                info.file_size,
+                None if info.is_dir() else cast(IO[bytes], _Lazy(file, info)),
+            )
 
 
 class _Lazy(io.RawIOBase):
@@ -93,8 +97,9 @@ def _tar(archive: Path, limit: int) -> Iterator[Member]:
     with archive.open("rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
-        source = gzip.GzipFile(fileobj=raw) if zipped else raw
-        with tarfile.open(fileobj=_Bounded(archive, source, limit), mode="r|") as file:
+        source = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if zipped else raw)
+        bounded = cast(IO[bytes], _Bounded(archive, source, limit))
+        with tarfile.open(fileobj=bounded, mode="r|") as file:
             for member in file:
                 if not (member.isreg() or member.isdir()):
                     raise DataError(f"{archive}: {member.name!r} is a link or a device: refused")
