@@ -49,10 +49,8 @@ class Resuming:
         """For `pooch.retrieve`: the right content is at `output_file`, or FetchError."""
         continued = self._have() > 0
         self._complete(url)
-        if (
-            not self._download.matches(self._part) and continued
-        ):  # the server may have another version by now
-            self._part.unlink()
+        if continued and not self._download.matches(self._part):
+            self._part.unlink()  # it began with something else
             self._complete(url)
         if not self._download.matches(self._part):
             found = self._have()

@@ -72,25 +72,7 @@ def _zip(archive: Path) -> Iterator[Member]:
                 raise DataError(f"{archive}: {info.filename!r} is a link or a device: refused")
             if info.flag_bits & 1 or info.compress_type not in _ZIPPED:
                 raise DataError(f"{archive}: {info.filename!r} is encrypted, or packed unusually")
-            yield (
-                info.filename,
-                info.file_size,
-                None if info.is_dir() else cast(IO[bytes], _Lazy(file, info)),
-            )
-
-
-class _Lazy(io.RawIOBase):
-    """A member of a zip that is opened when it is first read: after its size was judged. Final."""
-
-    def __init__(self, file: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
-        self._file, self._info = file, info
-        self._content: IO[bytes] | None = None
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes."""
-        if self._content is None:
-            self._content = self._file.open(self._info)
-        return self._content.read(size)
+            yield info.filename, info.file_size, None if info.is_dir() else file.open(info)
 
 
 def _tar(archive: Path, limit: int) -> Iterator[Member]:
