@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from tempreg.cli.main import main
 from tests.conftest import said
 from tests.unit.test_event_files import forty_bit
 
@@ -90,29 +92,26 @@ def test_check_names_every_damaged_recording_and_goes_on(tmp_path: Path, tempreg
     assert (answer.returncode, said(answer.stderr)) == (0, [])
 
 
-def test_check_of_what_is_not_there(tmp_path: Path, tempreg: Command) -> None:
-    answer = tempreg("data", "check", "n-caltech101", TEMPREG_DATA=str(tmp_path))
-    assert answer.returncode == 1
-    assert f"{tmp_path / 'n-caltech101' / 'Caltech101'} is not there" in answer.stderr
-    assert "https://www.garrickorchard.com" in answer.stderr
+def test_check_of_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "n-caltech101", "--data", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'Caltech101'} is not there" in error
+    assert "https://www.garrickorchard.com" in error
     (tmp_path / "own" / "empty").mkdir(parents=True)
-    answer = tempreg("data", "check", "event-folder", "--data", "own")
-    assert answer.returncode == 1
-    assert said(answer.stderr)[0].startswith("tempreg: the class folder own/empty has no file")
+    assert main(["data", "check", "event-folder", "--data", str(tmp_path / "own")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"tempreg: the class folder {tmp_path / 'own' / 'empty'} has no file")
 
 
-def test_wrong_words(tempreg: Command) -> None:
-    answer = tempreg("data", "check", "nmnst")
-    assert answer.returncode == 2
-    assert "'nmnst'" in answer.stderr
-    assert "nmnist" in answer.stderr
-    answer = tempreg("data", "check", "nmnist", "--data", "here")
-    assert answer.returncode == 2
-    assert "ships with tempreg: leave the folder out" in answer.stderr
+def test_wrong_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "nmnst"]) == 2
+    assert "there is no data set 'nmnst'" in (error := capsys.readouterr().err)
+    assert "nmnist" in error
+    assert main(["data", "check", "nmnist", "--data", "here"]) == 2
+    assert "ships with tempreg: leave the folder out" in capsys.readouterr().err
+    assert main(["data", "fetch", "nmnist"]) == 0
+    assert "ships with tempreg: nothing to fetch" in capsys.readouterr().out
     for words in (["data"], ["data", "mend"], ["data", "fetch"]):
-        answer = tempreg(*words)
-        assert answer.returncode == 2
-        assert "Traceback" not in answer.stderr
-    answer = tempreg("data", "fetch", "nmnist")
-    assert answer.returncode == 0
-    assert "ships with tempreg" in answer.stdout
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+        assert "--help)" in capsys.readouterr().err

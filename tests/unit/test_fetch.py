@@ -79,6 +79,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body[i : i + 40_000])
             if server.mode == "slow":
                 time.sleep(0.02)
+            if server.mode == "stalls" and i == 400_000 and not start:
+                time.sleep(1.5)
         return None
 
     def log_message(self, format: str, *args: object) -> None:
@@ -127,6 +129,18 @@ def test_continues_where_the_connection_dropped(server: Server, tmp_path: Path, 
     get(server, tmp_path)
     assert (tmp_path / "out").read_bytes() == CONTENT
     assert server.ranges == [None, *(f"bytes={n}-" for n in (300_000, 600_000, 900_000))]
+
+
+def test_continues_where_nothing_came_any_more(server: Server, tmp_path: Path) -> None:
+    server.mode = "stalls"
+    download = wanted(server, size=len(CONTENT))
+    ready = Resuming(download, tmp_path / "part", lambda *_: None, (0,), timeout=(5, 0.3))
+    ready(server.url, str(tmp_path / "out"), None)
+    assert (tmp_path / "out").read_bytes() == CONTENT
+    first, second = server.ranges
+    assert first is None
+    assert second is not None
+    assert 0 < int(second[6:-1]) <= 440_000
 
 
 def test_begins_anew_where_the_server_has_no_ranges(server: Server, tmp_path: Path) -> None:
