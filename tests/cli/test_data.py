@@ -76,7 +76,7 @@ def test_check_names_every_damaged_recording_and_goes_on(tmp_path: Path, tempreg
     assert len(errors) == 3
     for error, path in zip(errors, bad, strict=True):
         assert error.startswith(f"tempreg: {path.relative_to(tmp_path)}")
-    assert "x = 34, outside 0 ... 33" in errors[2]
+    assert "event 0 has x = 34, outside 0 ... 33" in errors[2]
     counts = rows(answer.stdout)
     total = np.array(counts.pop("all"))
     assert total.tolist() == np.sum(list(counts.values()), axis=0).tolist()

@@ -78,7 +78,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for i in range(0, len(body), 40_000):
             self.wfile.write(body[i : i + 40_000])
             if server.mode == "slow":
-                time.sleep(0.02)
+                time.sleep(0.03)
             if server.mode == "stalls" and i == 400_000 and not start:
                 time.sleep(1.5)
         return None
@@ -326,6 +326,8 @@ def test_kill_midway_then_continue(
         assert process.stdout is not None
         while b"0.5 MB of" not in process.stdout.readline():
             assert process.poll() is None
+        assert main(["data", "fetch", "small"]) == 2
+        assert "another process fetches into" in capsys.readouterr().err
         process.send_signal(signal.SIGKILL)
     kept = [p for p in (small / WORK).iterdir() if p.suffix == ".part"]
     assert 0 < kept[0].stat().st_size < len(CONTENT)

@@ -78,6 +78,7 @@ def check_recordings(
         sensor_size: (H, W) that no event may lie outside of; None: any.
     """
     from tempreg.data.event_files import read_recording
+    from tempreg.data.event_files.recording import refuse
 
     good = np.zeros(len(samples), bool)
     faults: list[str] = []
@@ -88,7 +89,9 @@ def check_recordings(
             try:
                 recording = read_recording(path)
                 seen = [int(v.max(initial=-1)) + 1 for v in (recording.y, recording.x)]
-                _refuse_outside(path, seen, sensor_size)
+                for axis, limit in zip("yx", sensor_size or (), strict=False):
+                    place = getattr(recording, axis)
+                    refuse(path, place >= limit, axis, place, f"outside 0 ... {limit - 1}")
             except DataError as error:
                 faults.append(str(error))
                 recording = None
@@ -107,9 +110,3 @@ def check_recordings(
     sensor = "" if sensor_size is None else f" of {sensor_size[0]} x {sensor_size[1]}"
     size = f"{events:,} events on {height} x {width} pixels{sensor} (height, width)"
     return Check(classes, counts, size, tuple(faults))
-
-
-def _refuse_outside(path: Path, seen: list[int], sensor_size: tuple[int, int] | None) -> None:
-    for name, reach, limit in zip(("y", "x"), seen, sensor_size or seen, strict=True):
-        if reach > limit:
-            raise DataError(f"{path}: an event has {name} = {reach - 1}, outside 0 ... {limit - 1}")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tempreg.data.download import FetchError, Progress, Resuming
@@ -33,12 +36,29 @@ def fetch(source: Source, folder: Path, progress: Progress) -> None:
         )
     work = folder / WORK
     work.mkdir(parents=True, exist_ok=True)
-    for download in source.downloads:
-        if not _there(download, folder):
-            _one(download, folder, work, progress)
-    shutil.rmtree(work)
+    with _locked(work):
+        for download in source.downloads:
+            if not _there(download, folder):
+                _one(download, folder, work, progress)
+        shutil.rmtree(work)
     if missing := source.missing(folder):
         raise FetchError(f"{source.name} was fetched, but {missing[0]}")
+
+
+@contextmanager
+def _locked(work: Path) -> Iterator[None]:
+    """Keep other processes from writing to the same parts; the system lets go when one ends."""
+    with (work / "lock").open("w") as lock:
+        if sys.platform != "win32":
+            import fcntl
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise DataError(
+                    f"another process fetches into {work.parent}: wait for it"
+                ) from None
+        yield
 
 
 def _one(download: Download, folder: Path, work: Path, progress: Progress) -> None:
