@@ -38,6 +38,7 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.ranges: list[str | None] = []
+        self.gate = threading.Event()
 
     @property
     def url(self) -> str:
@@ -78,7 +79,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for i in range(0, len(body), 40_000):
             self.wfile.write(body[i : i + 40_000])
             if server.mode == "slow":
-                time.sleep(0.03)
+                time.sleep(0.02)
+            if server.mode == "held" and i == 600_000:
+                server.gate.wait(60)
             if server.mode == "stalls" and i == 400_000 and not start:
                 time.sleep(1.5)
         return None
@@ -307,7 +310,7 @@ def test_archive_is_unpacked_and_its_place_not_taken(
 def test_kill_midway_then_continue(
     server: Server, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.mode = "slow"
+    server.mode = "held"
     program = (
         "import sys\n"
         "from tests.unit.test_fetch import DOWNLOADS, SOURCES, Download, Small, main\n"
@@ -329,6 +332,7 @@ def test_kill_midway_then_continue(
         assert main(["data", "fetch", "small"]) == 2
         assert "another process fetches into" in capsys.readouterr().err
         process.send_signal(signal.SIGKILL)
+    server.gate.set()
     kept = [p for p in (small / WORK).iterdir() if p.suffix == ".part"]
     assert 0 < kept[0].stat().st_size < len(CONTENT)
     assert not (small / "file.mat").exists()

@@ -13,7 +13,7 @@ WAITS = (1.0, 2.0, 4.0, 8.0)
 """Seconds before each further attempt; they begin anew whenever an attempt brought something."""
 TIMEOUT = (10.0, 30.0)
 """Seconds without a connection, and without a byte."""
-_CHUNK = 2**18
+_CHUNK = 2**16
 
 Progress = Callable[[str, int, "int | None"], None]
 """Told a file's name, the bytes that are here, and all of them, where that is known."""
