@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -198,6 +199,16 @@ def test_nobody_answers(tmp_path: Path, server: Server) -> None:
         ready(download.url, str(tmp_path / "out"), None)
 
 
+def test_addresses_and_checksums_are_well_formed() -> None:
+    for downloads in DOWNLOADS.values():
+        assert len({d.name for d in downloads}) == len({d.url for d in downloads}) == len(downloads)
+        for download in downloads:
+            assert re.fullmatch(r"md5:[0-9a-f]{32}|[0-9a-f]{64}", download.checksum)
+            assert re.fullmatch(r"https?://\S+", download.url)
+            assert Path(download.name).name == download.name
+            assert download.unpack == download.name.endswith((".zip", ".tar.gz"))
+
+
 class Small(Source):
     name: ClassVar[str] = "small"
     title: ClassVar[str] = "A small set"
@@ -239,7 +250,7 @@ def small(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 def test_command(server: Server, small: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    server.mode = "drops"
+    server.mode, server.most = "drops", 700_000
     assert main(["data", "list"]) == 0
     assert f"not complete: {small / 'file.mat'} is not there\n" in capsys.readouterr().out
     assert main(["data", "fetch", "small"]) == 0

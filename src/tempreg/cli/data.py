@@ -86,12 +86,12 @@ def _check(source: Source, options: DataOptions) -> int:
     from tempreg.data.base import SPLITS
 
     folder = source.folder(options)
-    if missing := source.missing(folder):
-        for sentence in missing:
-            print(f"tempreg: {sentence}", file=sys.stderr)
-        print(f"tempreg: {source.name} is not complete: {_how(source)}", file=sys.stderr)
-        return 1
     try:
+        if missing := source.missing(folder):
+            for sentence in missing:
+                print(f"tempreg: {sentence}", file=sys.stderr)
+            print(f"tempreg: {source.name} is not complete: {_how(source)}", file=sys.stderr)
+            return 1
         found = source.check(options)
     except DataError as error:
         print(f"tempreg: {error}", file=sys.stderr)
@@ -155,7 +155,7 @@ def _progress() -> tuple[Any, Callable[[str, int, int | None], None]]:
 
         def show(name: str, done: int, size: int | None) -> None:
             if name not in tasks:
-                tasks[name] = bar.add_task(name)
+                tasks[name] = bar.add_task(name, total=size)
             bar.update(tasks[name], completed=done, total=size)
 
         return bar, show

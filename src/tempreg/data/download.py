@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tempreg.data.downloads import Download
 from tempreg.errors import RunStopped
+
+if TYPE_CHECKING:
+    import requests
 
 WAITS = (1.0, 2.0, 4.0, 8.0)
 """Seconds before each further attempt; they begin anew whenever an attempt brought something."""
@@ -117,11 +121,8 @@ class Resuming:
             return f"the connection ended after {self._have():,} of {size:,} bytes"
         return None
 
-    def _receive(self, answer: object, have: int, url: str) -> None:
+    def _receive(self, answer: requests.Response, have: int, url: str) -> None:
         """Append what comes, or begin anew where `have` is 0."""
-        import requests
-
-        assert isinstance(answer, requests.Response)
         length = answer.headers.get("Content-Length", "")
         size = self._download.size or (have + int(length) if length.isdecimal() else None)
         with self._part.open("ab" if have else "wb") as file:
