@@ -1,9 +1,8 @@
-"""Downloads against a local server that misbehaves, up to a kill, and the folder that results."""
+"""Data sets fetched into their folders from a local server, up to a kill midway."""
 
 from __future__ import annotations
 
 import hashlib
-import http.server
 import io
 import os
 import re
@@ -11,8 +10,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -21,182 +18,16 @@ import pytest
 
 from tempreg.cli.main import main
 from tempreg.data import DataError, DataOptions, DataSet, Source
-from tempreg.data.download import FetchError, Resuming
 from tempreg.data.downloads import DOWNLOADS, Download
 from tempreg.data.fetch import WORK, fetch
 from tempreg.data.registry import SOURCES
-
-CONTENT = bytes(range(256)) * 4000
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Serves `content` at every path, in the way that `mode` says; keeps what was asked for."""
-
-    content = CONTENT
-    mode = ""
-    most = 300_000  # bytes before it hangs up, where it does
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.ranges: list[str | None] = []
-        self.gate = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/file"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        asked, server = self.headers["Range"], self.server
-        server.ranges.append(asked)
-        if server.mode == "404":
-            return self.send_error(404)
-        if server.mode == "busy" and len(server.ranges) < 3:
-            return self.send_error(503)
-        start = int(asked[6:-1]) if asked and server.mode != "no ranges" else 0
-        if start >= len(server.content):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(server.content)}")
-            return self.end_headers()
-        body = server.content[start:]
-        self.send_response(206 if start else 200)
-        if start:
-            place = f"bytes {start}-{len(server.content) - 1}/{len(server.content)}"
-            self.send_header("Content-Range", place)
-        if server.mode != "no length":
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if server.mode in ("drops", "no length") or (
-            server.mode == "no ranges" and len(server.ranges) < 2
-        ):
-            body = body[: server.most]
-        if server.mode == "stops" and len(server.ranges) > 1:
-            return None
-        if server.mode == "stops":
-            body = body[: server.most]
-        for i in range(0, len(body), 40_000):
-            self.wfile.write(body[i : i + 40_000])
-            if server.mode == "slow":
-                time.sleep(0.02)
-            if server.mode == "held" and i == 600_000:
-                server.gate.wait(60)
-            if server.mode == "stalls" and i == 400_000 and not start:
-                time.sleep(1.5)
-        return None
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+from tests.local_server import CONTENT, Server, serving, wanted
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
+    with serving() as server:
         yield server
-        server.shutdown()
-        thread.join()
-
-
-def wanted(server: Server, content: bytes = CONTENT, size: int | None = None) -> Download:
-    return Download(server.url, "file.mat", hashlib.sha256(content).hexdigest(), size)
-
-
-def get(server: Server, folder: Path, download: Download | None = None) -> list[int]:
-    """Download it with short waits; what was reported."""
-    told: list[int] = []
-    download = download or wanted(server, size=len(CONTENT))
-    ready = Resuming(download, folder / "part", lambda _, done, size: told.append(done), (0, 0))
-    ready(server.url, str(folder / "out"), None)
-    return told
-
-
-@pytest.mark.parametrize("mode", ["", "slow", "busy", "no length"])
-@pytest.mark.parametrize("size", [None, len(CONTENT)])
-def test_arrives_whole(server: Server, tmp_path: Path, mode: str, size: int | None) -> None:
-    server.mode = mode
-    if mode == "no length":
-        server.most = len(CONTENT)
-    told = get(server, tmp_path, wanted(server, size=size))
-    assert (tmp_path / "out").read_bytes() == CONTENT
-    assert [p.name for p in tmp_path.iterdir()] == ["out"]
-    assert told == sorted(told)
-    assert told[-1] == len(CONTENT)
-
-
-@pytest.mark.parametrize("mode", ["drops", "no length"])
-def test_continues_where_the_connection_dropped(server: Server, tmp_path: Path, mode: str) -> None:
-    server.mode = mode
-    get(server, tmp_path)
-    assert (tmp_path / "out").read_bytes() == CONTENT
-    assert server.ranges == [None, *(f"bytes={n}-" for n in (300_000, 600_000, 900_000))]
-
-
-def test_continues_where_nothing_came_any_more(server: Server, tmp_path: Path) -> None:
-    server.mode = "stalls"
-    download = wanted(server, size=len(CONTENT))
-    ready = Resuming(download, tmp_path / "part", lambda *_: None, (0,), timeout=(5, 0.3))
-    ready(server.url, str(tmp_path / "out"), None)
-    assert (tmp_path / "out").read_bytes() == CONTENT
-    first, second = server.ranges
-    assert first is None
-    assert second is not None
-    assert 0 < int(second[6:-1]) <= 440_000
-
-
-def test_begins_anew_where_the_server_has_no_ranges(server: Server, tmp_path: Path) -> None:
-    server.mode = "no ranges"
-    get(server, tmp_path)
-    assert (tmp_path / "out").read_bytes() == CONTENT
-    assert server.ranges == [None, "bytes=300000-"]
-
-
-def test_gives_up_and_keeps_what_it_has(server: Server, tmp_path: Path) -> None:
-    server.mode = "stops"
-    with pytest.raises(FetchError, match="300,000 bytes are kept"):
-        get(server, tmp_path)
-    assert len(server.ranges) == 3  # one that brought something, then as many as there are waits
-    assert [p.name for p in tmp_path.iterdir()] == ["part"]
-    server.mode = ""
-    get(server, tmp_path)
-    assert server.ranges[3:] == ["bytes=300000-"]
-    assert (tmp_path / "out").read_bytes() == CONTENT
-
-
-def test_404_is_not_tried_again(server: Server, tmp_path: Path) -> None:
-    server.mode = "404"
-    with pytest.raises(FetchError, match="answered 404 Not Found"):
-        get(server, tmp_path)
-    assert len(server.ranges) == 1
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("size", [None, len(CONTENT)])
-@pytest.mark.parametrize("served", [CONTENT[:-1] + b"x", CONTENT + b"more"])
-def test_wrong_bytes_are_refused(
-    server: Server, tmp_path: Path, served: bytes, size: int | None
-) -> None:
-    server.content = served
-    with pytest.raises(FetchError, match="is not the published file"):
-        get(server, tmp_path, wanted(server, size=size))
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("start", [b"old" * 1000, CONTENT + b"longer", CONTENT])
-def test_part_of_another_version_is_not_kept(server: Server, tmp_path: Path, start: bytes) -> None:
-    (tmp_path / "part").write_bytes(start)
-    get(server, tmp_path, wanted(server))
-    assert (tmp_path / "out").read_bytes() == CONTENT
-
-
-def test_nobody_answers(tmp_path: Path, server: Server) -> None:
-    download = Download("http://127.0.0.1:9/file", "file.mat", "0" * 64)
-    ready = Resuming(download, tmp_path / "part", lambda *_: None, (0,))
-    with pytest.raises(FetchError, match=r"connection failed \(ConnectionError\); tried 2 times"):
-        ready(download.url, str(tmp_path / "out"), None)
 
 
 def test_addresses_and_checksums_are_well_formed() -> None:
