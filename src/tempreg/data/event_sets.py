@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tempreg.data.base import SPLITS, ArraySplit, DataSet, Split
+from tempreg.data.checks import Check, check_recordings
 from tempreg.data.event_files import Recording, guessed_size, read_recording
 from tempreg.data.events import Recordings
 from tempreg.data.frame_cache import FrameSplit, cache_folder, cached
@@ -54,7 +55,6 @@ class EventSource(Source):
 
     kind: ClassVar[Literal["images", "events"]] = "events"
     sensor_size: ClassVar[tuple[int, int] | None] = None
-    instructions: ClassVar[str] = ""
 
     @abstractmethod
     def samples(self, folder: Path) -> tuple[tuple[str, ...], list[Sample]]:
@@ -80,6 +80,13 @@ class EventSource(Source):
             splits = [ArraySplit(values[r], targets[r]) for r in map(torch.from_numpy, rows)]
         train, validation, test = splits
         return DataSet(self.name, train, validation, test, classes, 2, (height, width))
+
+    def check(self, options: DataOptions) -> Check:
+        """See `Source`; every file is read, also those after a damaged one."""
+        classes, samples = self.samples(self.folder(options))
+        rows = parts(samples, options)
+        spans = [(sample.path, sample.target, sample.span) for sample in samples]
+        return check_recordings(classes, spans, rows, self.sensor_size)
 
 
 def parts(samples: list[Sample], options: DataOptions) -> list[NDArray[np.int64]]:
