@@ -19,7 +19,7 @@ from tempreg.data.embedded import nmnist_recordings
 from tempreg.data.event_sets import parts
 from tempreg.data.event_sources import EventFolder
 from tempreg.data.folders import class_folders
-from tempreg.data.frame_cache import FrameSplit, cached, opened
+from tempreg.data.frame_cache import Chunk, FrameSplit, cached, opened
 from tempreg.data.frames import frames_of, resized, resized_as_published
 from tests.unit.test_data import recordings
 from tests.unit.test_event_files import aedat3, forty_bit
@@ -113,7 +113,7 @@ def load(path: Path, name: str = "event-folder", **options: object) -> list[torc
 
 
 def entries(own: Path) -> list[Path]:
-    return sorted((own.parent / "cache" / "frames").iterdir())
+    return sorted((own.parent / "cache" / "frames").glob("*.frames*"))
 
 
 def test_cached_frames_are_the_frames(own: Path) -> None:
@@ -161,11 +161,11 @@ def test_full_disk_leaves_nothing(own: Path) -> None:
     path = own.parent / "cache" / "frames" / "x.frames"
 
     def full():  # type: ignore[no-untyped-def]
-        yield torch.zeros(1, 2, 2, 3, 3, dtype=torch.int16)
+        yield Chunk(torch.zeros(1, 2, 2, 3, 3, dtype=torch.int16), 0, 0)
         raise OSError(28, os.strerror(28))
 
     with pytest.raises(DataError, match=r"No space left on device.*make room"):
-        cached(path, lambda: ((2, 5), full()))
+        cached(path, 2, lambda: ((3, 3), full()))
     assert entries(own) == []
 
 

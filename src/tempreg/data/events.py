@@ -16,7 +16,9 @@ from torch import Tensor
 
 BINNINGS = ("time", "count", "duration")
 _EVENTS_AT_ONCE = 100_000
-"""Few enough for their counts to stay in a processor's cache."""
+"""Few enough for a processor's cache."""
+_CELLS_AT_ONCE = 2**24
+"""Counts at 8 bytes each, unless one recording has more."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def events_to_frames(
     pixels = height * width
     cells = num_steps * 2 * pixels
     frames = torch.empty((len(recordings), num_steps, 2, height, width), dtype=torch.int16)
-    for first, last in _groups(recordings.offsets):
+    for first, last in _groups(recordings.offsets, cells):
         here = bounds[first:last]
         cell = np.repeat(np.arange((last - first) * num_steps) * 2 * pixels, np.diff(here).ravel())
         kept = _kept(recordings, here, first, last)
@@ -144,12 +146,7 @@ def frame_bounds(
     Returns:
         int64 [N, T + 1]; events from bounds[i, T] on are in no frame.
     """
-    if num_steps < 1:
-        raise ValueError(f"num_steps must be >= 1, got {num_steps}")
-    if by not in BINNINGS:
-        raise ValueError(f"unknown binning {by!r}: choose one of {', '.join(BINNINGS)}")
-    if by == "duration" and not (frame_ms is not None and 0.001 <= frame_ms < 1e12):
-        raise ValueError(f"duration needs frame_ms of at least 0.001, got {frame_ms}")
+    check_binning(num_steps, by, frame_ms)
     offsets, step = recordings.offsets, np.arange(num_steps + 1)
     if by == "count":
         # Event i of n is in frame floor(i T / n), so frame k begins at ceil(k n / T).
@@ -172,6 +169,16 @@ def frame_bounds(
     return bounds
 
 
+def check_binning(num_steps: int, by: str, frame_ms: float | None) -> None:
+    """ValueError for what `events_to_frames` can't do."""
+    if num_steps < 1:
+        raise ValueError(f"num_steps must be >= 1, got {num_steps}")
+    if by not in BINNINGS:
+        raise ValueError(f"unknown binning {by!r}: choose one of {', '.join(BINNINGS)}")
+    if by == "duration" and not (frame_ms is not None and 0.001 <= frame_ms < 1e12):
+        raise ValueError(f"duration needs frame_ms of at least 0.001, got {frame_ms}")
+
+
 def _kept(
     recordings: Recordings, bounds: NDArray[np.int64], first: int, last: int
 ) -> slice | NDArray[np.int64]:
@@ -182,11 +189,12 @@ def _kept(
     return np.concatenate([np.arange(a, b) for a, b in zip(starts, ends, strict=True)])
 
 
-def _groups(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Runs of recordings of about `_EVENTS_AT_ONCE` events, which bounds the memory taken."""
+def _groups(offsets: NDArray[np.int64], cells: int) -> list[tuple[int, int]]:
+    """Runs of recordings (of `cells` counts each), which bound the memory taken."""
     groups, first = [], 0
+    most = max(_CELLS_AT_ONCE // cells, 1)
     while first < len(offsets) - 1:
         last = int(np.searchsorted(offsets, offsets[first] + _EVENTS_AT_ONCE, side="right")) - 1
-        groups.append((first, max(last, first + 1)))
+        groups.append((first, max(min(last, first + most), first + 1)))
         first = groups[-1][1]
     return groups

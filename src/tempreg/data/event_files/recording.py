@@ -36,6 +36,11 @@ class Recording:
     p: NDArray[np.int64]
     sensor_size: tuple[int, int] | None = None
 
+    def check_size(self, path: Path, sensor_size: tuple[int, int]) -> None:
+        """DataError, which names `path`, for the first event outside of `sensor_size` (H, W)."""
+        for name, values, limit in zip("xy", (self.x, self.y), sensor_size[::-1], strict=True):
+            refuse(path, values >= limit, name, values, f"outside 0 ... {limit - 1}")
+
     def between(self, start: int, end: int) -> Recording:
         """The events with start <= t < end, in microseconds."""
         first, last = np.searchsorted(self.t, (start, end))
