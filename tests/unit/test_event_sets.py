@@ -30,7 +30,7 @@ def test_duration_keeps_what_lies_within(r: Recordings, steps: int, ms: float) -
     frames = events_to_frames(r, steps, "duration", ms)
     for i in range(len(r)):
         t = r.t[r.offsets[i] : r.offsets[i + 1]]
-        step = np.floor((t - t[:1]) / (ms * 1000))
+        step = np.floor((t - t[:1]) / round(ms * 1000, 6))
         expected = np.bincount(step[step < steps].astype(int), minlength=steps)
         assert frames[i].sum(dim=(1, 2, 3)).tolist() == expected.tolist()
 

@@ -104,7 +104,7 @@ def events_to_frames(
         num_steps: T >= 1.
         by: "time" cuts each recording into T spans of equal length from its first to its last
             event; "count" into T runs of equally many events (to one);
-            "duration" into spans of frame_ms from its first event on.
+            "duration" into spans of frame_ms from its first event on, to 1e-6 microseconds.
         frame_ms: milliseconds a frame with "duration", >= 0.001; else ignored.
 
     Returns:
@@ -117,7 +117,7 @@ def events_to_frames(
     height, width = recordings.sensor_size
     pixels = height * width
     cells = num_steps * 2 * pixels
-    frames = torch.empty((len(recordings), num_steps, 2, height, width), dtype=torch.int16)
+    frames = np.empty((len(recordings), num_steps, 2, height, width), np.int16)
     for first, last in _groups(recordings.offsets, cells):
         here = bounds[first:last]
         cell = np.repeat(np.arange((last - first) * num_steps) * 2 * pixels, np.diff(here).ravel())
@@ -132,8 +132,8 @@ def events_to_frames(
                 f"one pixel has {counts.max()} events in one timestep, more than a frame can "
                 "hold (32,767): use more timesteps"
             )
-        frames[first:last] = torch.from_numpy(counts.reshape(frames[first:last].shape))
-    return frames
+        frames[first:last] = counts.reshape(frames[first:last].shape)
+    return torch.from_numpy(frames)
 
 
 def frame_bounds(
@@ -161,7 +161,7 @@ def frame_bounds(
             # t is in frame floor((t - first) T / (last - first + 1)).
             begin = -(-step * (last - first + 1) // num_steps)
         else:
-            begin = np.ceil(step * (frame_ms or 0.0) * 1000)
+            begin = np.ceil(step * round((frame_ms or 0.0) * 1000, 6))
         inside = begin <= last - first
         # In the type of t, for else all of t would be converted.
         row += np.where(inside, 0, end - start)
