@@ -114,25 +114,28 @@ def events_to_frames(
         ValueError: num_steps < 1, an unknown `by`, or over 32,767 events in one cell.
     """
     bounds = frame_bounds(recordings, num_steps, by, frame_ms)
+    ends = recordings.offsets[1:, None]
+    if (bounds[:, -1:] < ends).any():
+        bounds = np.append(bounds, ends, axis=1)  # one frame more, which is then left out
     height, width = recordings.sensor_size
-    pixels = height * width
-    cells = num_steps * 2 * pixels
+    pixels, steps = height * width, bounds.shape[1] - 1
     frames = np.empty((len(recordings), num_steps, 2, height, width), np.int16)
-    for first, last in _groups(recordings.offsets, cells):
-        here = bounds[first:last]
-        cell = np.repeat(np.arange((last - first) * num_steps) * 2 * pixels, np.diff(here).ravel())
-        kept = _kept(recordings, here, first, last)
-        cell += np.multiply(recordings.p[kept], pixels, dtype=np.intp)
-        cell += np.multiply(recordings.y[kept], width, dtype=np.intp)
-        cell += recordings.x[kept]
-        counts = np.bincount(cell, minlength=(last - first) * cells)
+    for first, last in _groups(recordings.offsets, steps * 2 * pixels):
+        count, sizes = last - first, np.diff(bounds[first:last]).ravel()
+        events = slice(bounds[first, 0], bounds[last - 1, -1])
+        cell = np.repeat(np.arange(count * steps) * 2 * pixels, sizes)
+        cell += np.multiply(recordings.p[events], pixels, dtype=np.intp)
+        cell += np.multiply(recordings.y[events], width, dtype=np.intp)
+        cell += recordings.x[events]
+        counts = np.bincount(cell, minlength=count * steps * 2 * pixels)
+        counts = counts.reshape(count, steps, 2, height, width)[:, :num_steps]
         most = np.iinfo(np.int16).max
-        if np.diff(here).max(initial=0) > most and counts.max() > most:
+        if sizes.max() > most and counts.max() > most:
             raise ValueError(
                 f"one pixel has {counts.max()} events in one timestep, more than a frame can "
                 "hold (32,767): use more timesteps"
             )
-        frames[first:last] = counts.reshape(frames[first:last].shape)
+        frames[first:last] = counts
     return torch.from_numpy(frames)
 
 
@@ -177,16 +180,6 @@ def check_binning(num_steps: int, by: str, frame_ms: float | None) -> None:
         raise ValueError(f"unknown binning {by!r}: choose one of {', '.join(BINNINGS)}")
     if by == "duration" and not (frame_ms is not None and 0.001 <= frame_ms < 1e12):
         raise ValueError(f"duration needs frame_ms of at least 0.001, got {frame_ms}")
-
-
-def _kept(
-    recordings: Recordings, bounds: NDArray[np.int64], first: int, last: int
-) -> slice | NDArray[np.int64]:
-    """The events of recordings first ... last - 1 that are in a frame."""
-    starts, ends = bounds[:, 0], bounds[:, -1]
-    if (ends == recordings.offsets[first + 1 : last + 1]).all():
-        return slice(starts[0], ends[-1])
-    return np.concatenate([np.arange(a, b) for a, b in zip(starts, ends, strict=True)])
 
 
 def _groups(offsets: NDArray[np.int64], cells: int) -> list[tuple[int, int]]:
