@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 BINNINGS = ("time", "count", "duration")
-_EVENTS_AT_ONCE = 100_000
+_EVENTS_AT_ONCE = 25_000
 """Few enough for a processor's cache."""
-_CELLS_AT_ONCE = 2**24
-"""Counts at 8 bytes each, unless one recording has more."""
 
 
 @dataclass(frozen=True)
@@ -119,24 +117,28 @@ def events_to_frames(
         bounds = np.append(bounds, ends, axis=1)  # one frame more, which is then left out
     height, width = recordings.sensor_size
     pixels, steps = height * width, bounds.shape[1] - 1
-    frames = np.empty((len(recordings), num_steps, 2, height, width), np.int16)
-    for first, last in _groups(recordings.offsets, steps * 2 * pixels):
-        count, sizes = last - first, np.diff(bounds[first:last]).ravel()
+    frames = np.zeros((len(recordings), steps, 2, height, width), np.int16)
+    most = np.iinfo(np.int16).max
+    for first, last in _groups(recordings.offsets):
+        sizes = np.diff(bounds[first:last]).ravel()
         events = slice(bounds[first, 0], bounds[last - 1, -1])
-        cell = np.repeat(np.arange(count * steps) * 2 * pixels, sizes)
-        cell += np.multiply(recordings.p[events], pixels, dtype=np.intp)
-        cell += np.multiply(recordings.y[events], width, dtype=np.intp)
-        cell += recordings.x[events]
-        counts = np.bincount(cell, minlength=count * steps * 2 * pixels)
-        counts = counts.reshape(count, steps, 2, height, width)[:, :num_steps]
-        most = np.iinfo(np.int16).max
-        if sizes.max() > most and counts.max() > most:
+        begins = np.arange(len(sizes)) * 2 * pixels
+        cell = np.repeat(begins.astype(_index_type(len(sizes) * 2 * pixels)), sizes)
+        cell += np.multiply(recordings.p[events], pixels, dtype=cell.dtype)
+        cell += np.multiply(recordings.y[events], width, dtype=cell.dtype)
+        cell += recordings.x[events].astype(cell.dtype, copy=False)
+        if sizes.max() > most and (largest := np.unique(cell, return_counts=True)[1].max()) > most:
             raise ValueError(
-                f"one pixel has {counts.max()} events in one timestep, more than a frame can "
+                f"one pixel has {largest} events in one timestep, more than a frame can "
                 "hold (32,767): use more timesteps"
             )
-        frames[first:last] = counts
-    return torch.from_numpy(frames)
+        np.add.at(frames[first:last].reshape(-1), cell, np.int16(1))
+    return torch.from_numpy(frames[:, :num_steps])
+
+
+def _index_type(length: int) -> type[np.signedinteger[Any]]:
+    """The smaller the numbers, the less memory is touched."""
+    return np.int32 if length < 2**31 else np.int64
 
 
 def frame_bounds(
@@ -182,12 +184,11 @@ def check_binning(num_steps: int, by: str, frame_ms: float | None) -> None:
         raise ValueError(f"duration needs frame_ms of at least 0.001, got {frame_ms}")
 
 
-def _groups(offsets: NDArray[np.int64], cells: int) -> list[tuple[int, int]]:
-    """Runs of recordings (of `cells` counts each), which bound the memory taken."""
+def _groups(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Runs of recordings of about `_EVENTS_AT_ONCE` events, which bound the memory taken."""
     groups, first = [], 0
-    most = max(_CELLS_AT_ONCE // cells, 1)
     while first < len(offsets) - 1:
         last = int(np.searchsorted(offsets, offsets[first] + _EVENTS_AT_ONCE, side="right")) - 1
-        groups.append((first, max(min(last, first + most), first + 1)))
+        groups.append((first, max(last, first + 1)))
         first = groups[-1][1]
     return groups
