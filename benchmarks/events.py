@@ -142,8 +142,8 @@ def against_a_step(root: Path) -> None:
         objective(network(x), y).backward()
         optimizer.step()
 
-    name = f"loading a kept batch of {config.batch_size} / training step of csnn"
-    compare(name, lambda: data.train.batch(batch), step, 7)
+    name = f"training step of csnn / loading a kept batch of {config.batch_size}"
+    compare(name, step, lambda: data.train.batch(batch), 7)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ are native code that panics or crashes on some.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +36,16 @@ if packets:
     joined = numpy.concatenate(packets)
     for ours, theirs in zip("txyp", joined.dtype.names):
         held[ours] = joined[theirs]
-numpy.save(sys.argv[2], held)
+size = streams[events[0]]["height"], streams[events[0]]["width"]
+numpy.savez(sys.argv[2], events=held, size=size)
 """
 _RAW = """
 import sys, numpy
 from expelliarmus import Wizard
-with open(sys.argv[1], "rb") as file:
-    encoding = "evt2" if b"% evt 2" in file.read(4096) else "evt3"
-numpy.save(sys.argv[2], Wizard(encoding=encoding).read(sys.argv[1]))
+events = Wizard(encoding=sys.argv[3]).read(sys.argv[1])
+numpy.savez(sys.argv[2], events=events, size=(0, 0))
 """
+_ENCODING = re.compile(rb"% (?:evt |format evt)([23])(?:\.0)?(?:;|$)")
 
 
 def read_aedat4(path: Path) -> Recording:
@@ -52,9 +55,23 @@ def read_aedat4(path: Path) -> Recording:
 
 
 def read_raw(path: Path) -> Recording:
-    """Prophesee's .raw with EVT 2 or EVT 3."""
+    """Prophesee's .raw with EVT 2 (words of 4 bytes) or EVT 3 (of 2)."""
     _require_start(path, b"% ")
-    return _decoded(path, _RAW, "expelliarmus")
+    with path.open("rb") as file:
+        lines = []
+        while (line := file.readline(4096)).startswith(b"% "):
+            lines.append(line.strip().lower())
+            start = file.tell()
+            if lines[-1] == b"% end":
+                break
+    found = next((m for m in map(_ENCODING.match, lines) if m), None)
+    if found is None:
+        raise DataError(
+            f"{path} doesn't say in its header that it is EVT 2 or EVT 3, which are read"
+        )
+    if (path.stat().st_size - start) % (4 if found[1] == b"2" else 2):
+        raise DataError(f"{path} ends within a word of EVT {found[1].decode()}: it is truncated")
+    return _decoded(path, _RAW, "expelliarmus", "evt" + found[1].decode())
 
 
 def _require_start(path: Path, magic: bytes) -> None:
@@ -63,11 +80,12 @@ def _require_start(path: Path, magic: bytes) -> None:
             raise DataError(f"{path} is no {path.suffix} recording: it must begin with {magic!r}")
 
 
-def _decoded(path: Path, program: str, library: str) -> Recording:
+def _decoded(path: Path, program: str, library: str, *arguments: str) -> Recording:
+    """What a program writes, called with `path`, where to write, and `arguments`."""
     with tempfile.TemporaryDirectory(prefix="tempreg-") as scratch:
-        target = Path(scratch, "events.npy")
+        target = Path(scratch, "events.npz")
         done = subprocess.run(
-            [sys.executable, "-c", program, str(path), str(target)],
+            [sys.executable, "-c", program, str(path), str(target), *arguments],
             capture_output=True,
             text=True,
             errors="replace",
@@ -78,4 +96,10 @@ def _decoded(path: Path, program: str, library: str) -> Recording:
         if done.returncode != 0 or not target.exists():
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             raise DataError(f"{path} can't be decoded by {library}, it may be damaged: {last}")
-        return from_array(path, np.load(target, allow_pickle=False))
+        with np.load(target, allow_pickle=False) as held:
+            recording = from_array(path, held["events"])
+            height, width = held["size"].tolist()
+    if height == 0 or width == 0:
+        return recording
+    recording.check_size(path, (height, width))
+    return replace(recording, sensor_size=(height, width))
