@@ -103,7 +103,7 @@ def resized_as_published(frames: Tensor, size: int) -> Tensor:
     where OFF is 0 an ON event is transparent and vanishes. Hence not the default; it is here to
     repeat published results (data_loaders.py and preprocess/dvscifar_dataloader.py in
     github.com/brain-intelligence-lab/temporal_efficient_training; they also cut by "count" into 10
-    and test on the last tenths of each class). A timestep without events stays 0 (there: NaN).
+    and test on the last files of each class). A timestep without events stays 0 (there: NaN).
 
     Returns:
         float32 [N, T, 2, size, size] in 0 ... 1.

@@ -10,7 +10,8 @@ import numpy as np
 from tempreg.data.event_files.aedat import read_aedat
 from tempreg.data.event_files.arrays import read_csv, read_h5, read_mat, read_npy, read_npz
 from tempreg.data.event_files.binary import bytes_40_bit, decoded_40_bit, read_40_bit, read_dat
-from tempreg.data.event_files.foreign import read_aedat4, read_raw
+from tempreg.data.event_files.evt import read_raw
+from tempreg.data.event_files.foreign import read_aedat4
 from tempreg.data.event_files.recording import Recording, guessed_size
 from tempreg.data.events import Recordings
 from tempreg.data.source import DataError

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tempreg.data.event_files.recording import Recording, checked
+from tempreg.data.event_files.recording import Columns, Recording, checked
 from tempreg.data.source import DataError
-
-Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 def read_40_bit(path: Path) -> Recording:

@@ -1,12 +1,11 @@
-"""Formats that a library decodes: AEDAT 4 (aedat) and Prophesee's .raw (expelliarmus).
+"""AEDAT 4, which the library aedat decodes.
 
-The library runs in a process of its own, so that a damaged file can't take this one along: both
-are native code that panics or crashes on some.
+It runs in a process of its own, so that a damaged file can't take this one along: it is native
+code that panics on some.
 """
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import tempfile
@@ -39,13 +38,6 @@ if packets:
 size = streams[events[0]]["height"], streams[events[0]]["width"]
 numpy.savez(sys.argv[2], events=held, size=size)
 """
-_RAW = """
-import sys, numpy
-from expelliarmus import Wizard
-events = Wizard(encoding=sys.argv[3]).read(sys.argv[1])
-numpy.savez(sys.argv[2], events=events, size=(0, 0))
-"""
-_ENCODING = re.compile(rb"% (?:evt |format evt)([23])(?:\.0)?(?:;|$)")
 
 
 def read_aedat4(path: Path) -> Recording:
@@ -54,38 +46,18 @@ def read_aedat4(path: Path) -> Recording:
     return _decoded(path, _AEDAT4, "aedat")
 
 
-def read_raw(path: Path) -> Recording:
-    """Prophesee's .raw with EVT 2 (words of 4 bytes) or EVT 3 (of 2)."""
-    _require_start(path, b"% ")
-    with path.open("rb") as file:
-        lines = []
-        while (line := file.readline(4096)).startswith(b"% "):
-            lines.append(line.strip().lower())
-            start = file.tell()
-            if lines[-1] == b"% end":
-                break
-    found = next((m for m in map(_ENCODING.match, lines) if m), None)
-    if found is None:
-        raise DataError(
-            f"{path} doesn't say in its header that it is EVT 2 or EVT 3, which are read"
-        )
-    if (path.stat().st_size - start) % (4 if found[1] == b"2" else 2):
-        raise DataError(f"{path} ends within a word of EVT {found[1].decode()}: it is truncated")
-    return _decoded(path, _RAW, "expelliarmus", "evt" + found[1].decode())
-
-
 def _require_start(path: Path, magic: bytes) -> None:
     with path.open("rb") as file:
         if file.read(len(magic)) != magic:
             raise DataError(f"{path} is no {path.suffix} recording: it must begin with {magic!r}")
 
 
-def _decoded(path: Path, program: str, library: str, *arguments: str) -> Recording:
-    """What a program writes, called with `path`, where to write, and `arguments`."""
+def _decoded(path: Path, program: str, library: str) -> Recording:
+    """What a program writes, called with `path` and where to write."""
     with tempfile.TemporaryDirectory(prefix="tempreg-") as scratch:
         target = Path(scratch, "events.npz")
         done = subprocess.run(
-            [sys.executable, "-c", program, str(path), str(target), *arguments],
+            [sys.executable, "-c", program, str(path), str(target)],
             capture_output=True,
             text=True,
             errors="replace",

@@ -18,6 +18,9 @@ SENSORS = (
 )  # fmt: skip
 """Heights and widths of sensors in use, smallest first."""
 
+Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+"""t, x, y, p."""
+
 
 @dataclass(frozen=True)
 class Recording:
