@@ -33,7 +33,6 @@ from tempreg.training.loop import Trainer
 from tempreg.training.progress import Reporter, Silent
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
 
-
 _NO_MEANING = ("workers",)
 """Settings that change how long a run takes and nothing else: it may go on with other ones."""
 
