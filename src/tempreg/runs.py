@@ -93,6 +93,8 @@ def train(
     if not fabric.is_global_zero:
         fabric.barrier()
         return trainer.fit()
+    for remark in data.remarks:
+        trainer.reporter.remark(remark)
     with run.locked():
         if not continuing:
             run.check_new()
