@@ -6,6 +6,7 @@ recordings are kept flat: recording i is the slice offsets[i]:offsets[i+1] of ea
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,28 +113,35 @@ def events_to_frames(
         ValueError: num_steps < 1, an unknown `by`, or over 32,767 events in one cell.
     """
     bounds = frame_bounds(recordings, num_steps, by, frame_ms)
-    ends = recordings.offsets[1:, None]
-    if (bounds[:, -1:] < ends).any():
-        bounds = np.append(bounds, ends, axis=1)  # one frame more, which is then left out
     height, width = recordings.sensor_size
-    pixels, steps = height * width, bounds.shape[1] - 1
-    frames = np.zeros((len(recordings), steps, 2, height, width), np.int16)
+    pixels = height * width
+    frames = np.zeros((len(recordings), num_steps, 2, height, width), np.int16)
     most = np.iinfo(np.int16).max
     for first, last in _groups(recordings.offsets):
         sizes = np.diff(bounds[first:last]).ravel()
-        events = slice(bounds[first, 0], bounds[last - 1, -1])
+        x, y, p = _inside(recordings, bounds[first:last])
         begins = np.arange(len(sizes)) * 2 * pixels
         cell = np.repeat(begins.astype(_index_type(len(sizes) * 2 * pixels)), sizes)
-        cell += np.multiply(recordings.p[events], pixels, dtype=cell.dtype)
-        cell += np.multiply(recordings.y[events], width, dtype=cell.dtype)
-        cell += recordings.x[events].astype(cell.dtype, copy=False)
+        cell += np.multiply(p, pixels, dtype=cell.dtype)
+        cell += np.multiply(y, width, dtype=cell.dtype)
+        cell += x.astype(cell.dtype, copy=False)
         if sizes.max() > most and (largest := np.unique(cell, return_counts=True)[1].max()) > most:
             raise ValueError(
                 f"one pixel has {largest} events in one timestep, more than a frame can "
                 "hold (32,767): use more timesteps"
             )
         np.add.at(frames[first:last].reshape(-1), cell, np.int16(1))
-    return torch.from_numpy(frames[:, :num_steps])
+    return torch.from_numpy(frames)
+
+
+def _inside(recordings: Recordings, bounds: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    """x, y and p of the events that are in a frame."""
+    starts, ends = bounds[:, 0], bounds[:, -1]
+    for values in (recordings.x, recordings.y, recordings.p):
+        if (starts[1:] == ends[:-1]).all():
+            yield values[starts[0] : ends[-1]]
+        else:
+            yield np.concatenate([values[a:b] for a, b in zip(starts, ends, strict=True)])
 
 
 def _index_type(length: int) -> type[np.signedinteger[Any]]:
