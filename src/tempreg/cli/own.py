@@ -41,5 +41,5 @@ def described(found: Guess, config: RunConfig) -> list[str]:
         "--num-steps, --epochs, --batch-size)",
     ]
     if found.left_out:
-        lines.append(f"{found.left_out} files of other kinds are left out")
+        lines.append(f"files of other kinds, left out: {found.left_out}")
     return lines
