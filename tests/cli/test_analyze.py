@@ -48,7 +48,9 @@ def test_analyze_writes_results_figures_and_tables(
     names = {p.stem for p in folder.glob("*.json")}
     assert names == {
         "gradients-rate", "gradients-step", "gradients-tet", "gradients-trt",
-        "gradients-epoch-0002", "fisher", "fisher-held-out", "fisher-epoch-0002",
+        "gradients-epoch-0002", "fisher", "fisher-held-out", "fisher-epoch-0002", "flatness",
+        "spikes-held-out", "anytime-held-out", "step-transfer-held-out", "probes-held-out",
+        "robustness-held-out", "curvature",
     }  # fmt: skip
     assert {p.stem for p in folder.glob("*.svg")} == names
     made = {n: TemporalGradients.load(folder / f"gradients-{n}.json") for n in ("rate", "trt")}

@@ -75,3 +75,18 @@ def test_where_the_kernel_does_not_apply(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(cbuild, "loads", lambda name: False)
     x = torch.randn(2, 2, 4, 4)
     assert torch.equal(average_pool_2x2(x), F.avg_pool2d(x, 2))
+
+
+@pytest.mark.filterwarnings("default:`torch.jit.script` is deprecated")  # torch's own, inside jvp
+def test_forward_mode() -> None:
+    x, v = torch.rand(2, 3, 5, 4), torch.rand(2, 3, 5, 4)
+    _, tangent = torch.func.jvp(average_pool_2x2, (x,), (v,))
+    torch.testing.assert_close(tangent, F.avg_pool2d(v, 2))
+    y = x.clone().requires_grad_()
+
+    def gradient(x: torch.Tensor) -> torch.Tensor:
+        return torch.func.grad(lambda x: average_pool_2x2(x).square().sum())(x)
+
+    _, second = torch.func.jvp(gradient, (x,), (v,))
+    plain = torch.autograd.functional.hvp(lambda x: F.avg_pool2d(x, 2).square().sum(), y, v)[1]
+    torch.testing.assert_close(second, plain)

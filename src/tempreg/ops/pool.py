@@ -59,6 +59,11 @@ class _AveragePool(torch.autograd.Function):
         return gradient
 
     @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        pooled: Tensor = _AveragePool.apply(tangents[0])  # it is linear
+        return pooled
+
+    @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], x: Tensor) -> tuple[Tensor, int]:
         return _AveragePool.apply(x.movedim(in_dims[0], 0)), 0
 
@@ -73,7 +78,12 @@ class _AveragePoolBackward(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        pass
+        ctx.height, ctx.width = inputs[1:]
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        gradient: Tensor = _AveragePoolBackward.apply(tangents[0], ctx.height, ctx.width)
+        return gradient
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None, None]:
