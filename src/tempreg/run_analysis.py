@@ -46,6 +46,8 @@ class Material:
         held_out: as many samples of the test split, or all of it.
         seed: of everything that an analysis draws.
         chunk: samples at once.
+        brief: leave out what arms of a study are not compared by: other objectives, snapshots,
+            held-out Fisher information, planes, and most of the draws.
         say: told what is being computed.
     """
 
@@ -58,6 +60,7 @@ class Material:
     held_out: tuple[Tensor, Tensor]
     seed: int
     chunk: int
+    brief: bool
     say: Say
 
     def objectives(self) -> dict[str, Loss]:
@@ -86,9 +89,11 @@ Analysis = Callable[[Material], dict[str, Result]]
 
 
 def gradients(material: Material) -> dict[str, Result]:
-    """All four objectives on the same weights and samples; the run's own on each snapshot."""
+    """All four objectives on the same weights and samples; the per-step one on each snapshot."""
     made: dict[str, Result] = {}
     objectives = material.objectives()
+    if material.brief:
+        return {"gradients-step": _gradients(material, material.model, objectives["step"])}
     for name, objective in objectives.items():
         material.say(f"temporal gradients, {name}")
         made[f"gradients-{name}"] = _gradients(material, material.model, objective)
@@ -110,7 +115,10 @@ def fisher(material: Material) -> dict[str, Result]:
         "fisher": (material.model, x, y),
         "fisher-held-out": (material.model, *material.held_out),
     }
-    data |= {f"fisher-{stem}": (model, x, y) for stem, model in material.snapshots().items()}
+    if material.brief:
+        del data["fisher-held-out"]
+    else:
+        data |= {f"fisher-{stem}": (model, x, y) for stem, model in material.snapshots().items()}
     made: dict[str, Result] = {}
     for name, (model, inputs, targets) in data.items():
         material.say(f"Fisher information, {name}")
@@ -133,7 +141,8 @@ ANALYSES: dict[str, Analysis] = {
 
 def analyze_run(
     path: Path, quantities: Sequence[str], *, samples: int = 256, split: str = "train",
-    seed: int = 0, chunk: int = 16, device: str | None = None, say: Say = lambda text: None,
+    seed: int = 0, chunk: int = 16, device: str | None = None, brief: bool = False,
+    say: Say = lambda text: None,
 ) -> dict[str, Result]:  # fmt: skip
     """Analyse a finished run; its folder then holds analysis/NAME.json and NAME.svg.
 
@@ -142,7 +151,7 @@ def analyze_run(
         quantities: names from `ANALYSES`.
         samples: how many of the split, drawn by the seed; all of it where it has fewer.
         split: "train", "validation" or "test".
-        seed, chunk, say: see `Material`.
+        seed, chunk, brief, say: see `Material`.
         device: "cpu" or "cuda" (default: as trained).
 
     Raises:
@@ -170,7 +179,7 @@ def analyze_run(
         return x.to(like), y.to(place)
 
     x, y = drawn(split)
-    material = Material(path, config, data, model, x, y, drawn("test"), seed, chunk, say)
+    material = Material(path, config, data, model, x, y, drawn("test"), seed, chunk, brief, say)
     results: dict[str, Result] = {}
     for quantity in quantities:
         made = ANALYSES[quantity](material)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,11 @@ from tempreg.training.streams import stream
 if TYPE_CHECKING:
     from tempreg.run_analysis import Material
 
+BRIEF: dict[str, Any] = {
+    "points": 11, "plane_points": 1, "draws": 3, "rhos": (0.03,), "ascent_steps": 3,
+}  # fmt: skip
+"""Of `flatness`, where many runs are compared: no plane, and fewer points and draws."""
+
 
 def run_flatness(material: Material) -> dict[str, Result]:
     """Slices, noise and sharpness on the chosen samples; the temperature from held-out ones."""
@@ -36,6 +41,7 @@ def run_flatness(material: Material) -> dict[str, Result]:
         seed=material.seed,
         calibration=material.held_out,
         chunk=material.chunk,
+        **(BRIEF if material.brief else {}),
     )
     return {"flatness": found}
 

@@ -69,7 +69,7 @@ def heaviside(h: Tensor, v_threshold: float) -> Tensor:
 
 
 class Spike(torch.autograd.Function):
-    """`heaviside`, differentiated as its surrogate in both modes; final, any order, vmap-able."""
+    """`heaviside` forward, the surrogate derivative backward; any order, vmap-able."""
 
     generate_vmap_rule = True
 
@@ -81,13 +81,6 @@ class Spike(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         h, ctx.v_threshold, ctx.surrogate, ctx.param = inputs
         ctx.save_for_backward(h)
-        ctx.save_for_forward(h)
-
-    @staticmethod
-    def jvp(ctx: Any, *tangents: Any) -> Tensor:
-        (h,) = ctx.saved_tensors
-        phi = DERIVATIVES[ctx.surrogate](h - ctx.v_threshold, ctx.param)
-        return cast(Tensor, tangents[0] * phi)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None, None, None]:
@@ -95,3 +88,21 @@ class Spike(torch.autograd.Function):
         (h,) = ctx.saved_tensors
         phi = DERIVATIVES[ctx.surrogate](h - ctx.v_threshold, ctx.param)
         return grad * phi, None, None, None
+
+
+class BothModesSpike(Spike):
+    """`Spike` with the surrogate derivative in forward mode, too. Final.
+
+    A class of its own, because torch.compile takes no function that has a forward mode.
+    """
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        Spike.setup_context(ctx, inputs, output)
+        ctx.save_for_forward(inputs[0])
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Tensor:
+        (h,) = ctx.saved_tensors
+        phi = DERIVATIVES[ctx.surrogate](h - ctx.v_threshold, ctx.param)
+        return cast(Tensor, tangents[0] * phi)

@@ -17,7 +17,10 @@ from tempreg.config import read_config
 from tests.conftest import COMMAND, CommandLine, same_weights
 
 ARMS = "step,again=step,other=step@seed=+50"
-SMALL = ("--epochs", "2", "--num-steps", "2", "--model.channels", "[4, 8]", "--jobs", "2")
+SMALL = (
+    "--epochs", "2", "--num-steps", "2", "--model.channels", "[4, 8]", "--jobs", "2",
+    "--analyses", "none",
+)  # fmt: skip
 STUDY = ("compare", "nmnist-trt", "--objectives", ARMS, "--seeds", "2", *SMALL)
 
 
@@ -105,6 +108,20 @@ def test_a_run_that_fails_does_not_stop_the_others(tempreg: CommandLine, tmp_pat
     assert again.returncode == 1
 
 
+def test_analyses_become_columns_and_sections(tempreg: CommandLine, tmp_path: Path) -> None:
+    words = [*SMALL[:-1], "gradients,fisher,spikes", "--samples", "8", "--out", "s"]
+    result = tempreg("compare", "nmnist-trt", "--objectives", "rate,trt", "--seeds", "2", *words)
+    assert result.returncode == 0, result.stderr
+    for row in rows(tmp_path / "s" / "results.csv"):
+        for name in ("gradient_decay", "fisher_centroid_first", "fisher_centroid_end"):
+            assert float(row[name]) > 0
+    page = (tmp_path / "s" / "report.html").read_text()
+    assert "trt minus rate" in page
+    assert (tmp_path / "s" / "results.tex").exists()
+    again = tempreg("compare", "nmnist-trt", "--objectives", "rate,trt", "--seeds", "2", *words)
+    assert "4 runs were finished already" in again.stdout
+
+
 def test_trials_choose_before_the_runs(tempreg: CommandLine, tmp_path: Path) -> None:
     words = ["--objectives", "step,trt", "--seeds", "1", "--trials", "2", *SMALL, "--out", "s"]
     result = tempreg("compare", "nmnist-trt", *words)
@@ -131,6 +148,7 @@ def test_bad_requests(tempreg: CommandLine, tmp_path: Path) -> None:
         (["--out", "s", "--seeds", "0"], "seeds must be >= 1"),
         (["--out", "s", "--sweep", "lam"], "expected SETTING=VALUE"),
         (["--out", "s", "--reference", "x"], "not among the arms"),
+        (["--out", "s", "--analyses", "fishr"], "unknown analysis 'fishr'"),
     ):
         result = tempreg("compare", "nmnist-trt", *words)
         assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr

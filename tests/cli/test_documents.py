@@ -13,7 +13,8 @@ import torch
 from tests.conftest import CommandLine
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "docs/guide.md"]
+DOCUMENTS = ["README.md", "docs/guide.md", "docs/analysis.md"]
+LINKED = [*DOCUMENTS, "docs/data.md", "docs/studies.md", "docs/theory.md", "CONTRIBUTING.md"]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -40,8 +41,13 @@ def test_commands_in_the_readme_parse(tempreg: CommandLine, tmp_path: Path) -> N
             result = tempreg("train", *words, "--data.name", "nowhere")
             wanted = "no configuration file" if "--resume" in words else "no reader for the data"
             assert wanted in result.stderr, line
-        elif command == "evaluate":
+        elif command in ("evaluate", "analyze"):
             assert "holds no run" in tempreg(command, *words).stderr
+        elif command == "report":
+            assert "holds neither a study" in tempreg(command, *words).stderr
+        elif command == "compare":
+            result = tempreg(command, *words, "--data.name", "nowhere", "--analyses", "none")
+            assert "no reader for the data" in result.stderr
         else:
             assert tempreg(command, *words).returncode == 0, line
 
@@ -61,6 +67,6 @@ def test_plain_loop_example() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for name in [*DOCUMENTS, "CONTRIBUTING.md"]:
+    for name in LINKED:
         for target in re.findall(r"\]\(((?!http)[^)#]+)\)", (ROOT / name).read_text()):
             assert (ROOT / name).parent.joinpath(target).exists(), (name, target)

@@ -81,6 +81,20 @@ class TestAgainstDefinition:
         terms = penalty_terms(6, 0.3, 0.5, 1e-5)
         assert torch.autograd.gradgradcheck(lambda w: penalty([w], terms), (w,))
 
+    def test_a_kept_graph_gives_the_gradient_again(self) -> None:
+        """The first one is handed out where the forward pass left it: changing it is no harm."""
+        w = torch.randn(5000, dtype=torch.float64, requires_grad=True)
+        value = trt_penalty([w], num_steps=5, lam=0.3)
+        (expected,) = torch.autograd.grad(definition([w], 5, 0.3, 0.5, 1e-5), w)
+        for factor in (1.0, 3.0, 1.0):
+            upstream = torch.tensor(factor, dtype=torch.float64)
+            (gradient,) = torch.autograd.grad(value, w, upstream, retain_graph=True)
+            torch.testing.assert_close(gradient, factor * expected)
+            gradient.zero_()
+        for count in (1, 2):
+            value.backward(retain_graph=True)
+            torch.testing.assert_close(w.grad, count * expected)
+
     def test_one_process_thread_count_does_not_matter(self) -> None:
         w = torch.randn(100_000)
         values, threads = [], torch.get_num_threads()
@@ -140,6 +154,17 @@ def test_other_layouts(kind: str) -> None:
     ours, theirs = trt_penalty([w], num_steps=4, lam=1.0), definition([w], 4, 1.0, 0.5, 1e-5)
     torch.testing.assert_close(ours, theirs)
     torch.testing.assert_close(torch.autograd.grad(ours, w), torch.autograd.grad(theirs, w))
+
+
+def test_batched_upstream_gradients() -> None:
+    w = torch.randn(7, dtype=torch.float64, requires_grad=True)
+    value, upstream = (
+        trt_penalty([w], num_steps=4, lam=1.0),
+        torch.tensor([1.0, 2.0, -3.0]).double(),
+    )
+    (alone,) = torch.autograd.grad(value, w, retain_graph=True)
+    (batched,) = torch.autograd.grad(value, w, upstream, is_grads_batched=True)
+    torch.testing.assert_close(batched, upstream[:, None] * alone)
 
 
 def test_vmap() -> None:

@@ -211,9 +211,19 @@ def test_a_loader_is_refused(network: Dense, data: tuple[Tensor, Tensor]) -> Non
 def test_temperature_is_the_best_on_a_grid(data: tuple[Tensor, Tensor]) -> None:
     logits = 5 * torch.randn(20, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
     best = fit_temperature(logits, data[1])
-    losses = [score(logits, data[1], best * k).scaled_loss for k in (0.9, 1.0, 1.1)]
+    labels = (F.one_hot(data[1], 3) * 20 + 1) / 23  # each class once more
+    losses = [float(F.cross_entropy(logits / (best * k), labels)) for k in (0.9, 1.0, 1.1)]
     assert min(losses) == losses[1]
     assert fit_temperature(3 * logits, data[1]) == pytest.approx(3 * best, rel=1e-4)
+
+
+def test_temperature_where_nothing_is_wrong() -> None:
+    """Without an error the plain best temperature is 0, and every move would look enormous."""
+    labels = torch.arange(30) % 3
+    logits = 4.0 * F.one_hot(labels, 3).double()
+    temperature = fit_temperature(logits, labels)
+    # At the optimum the probability of y is its smoothed label, 31 / 33, the others' 1 / 33.
+    assert temperature == pytest.approx(4.0 / np.log(31), rel=1e-5)
 
 
 def test_gap_is_positive_where_memorised(network: Dense, data: tuple[Tensor, Tensor]) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,7 +26,10 @@ from tempreg.analysis.aligned import aligned
 from tempreg.analysis.capture import batch_dim, check_data, chunks, evaluating, logits_of
 from tempreg.analysis.result import Result
 from tempreg.analysis.weights import moved_weights
+from tempreg.errors import PackageMissing
 from tempreg.neurons import Neuron
+from tempreg.ops.lif_reference import lif_reference
+from tempreg.surrogate import BothModesSpike
 from tempreg.unwrap import unwrap
 
 if TYPE_CHECKING:
@@ -79,7 +83,7 @@ def surrogate_curvature(
     """Curvature of CE(mean_t o[t], y) by the weights with two or more dimensions, in eval mode.
 
     Args:
-        model: inputs -> logits [T, B, classes]. tempreg neurons run as their reference backend
+        model: inputs -> logits [T, B, classes]. tempreg neurons run as their reference loop
             inside; others must be differentiable twice, in both modes.
         inputs, targets: see `tempreg.analysis.capture`.
         seed: of the probes and of Lanczos' start.
@@ -87,7 +91,8 @@ def surrogate_curvature(
         chunk: samples at once, >= 1, which bounds memory to a few graphs of so many samples.
 
     Raises:
-        ValueError: bad arguments or data, or curvlinops is missing.
+        ValueError: bad arguments or data.
+        PackageMissing: curvlinops is not installed.
     """
     check_data(inputs, targets)
     if probes < 1:
@@ -127,7 +132,7 @@ def surrogate_operator(
 ) -> Iterator[Any]:
     """curvlinops' linear operator of "Hessian" or "GGN", to be used inside the block."""
     if find_spec("curvlinops") is None:
-        raise ValueError(
+        raise PackageMissing(
             'curvature needs curvlinops, which is not installed: pip install "tempreg[curvature]"'
         )
     from curvlinops import GGNLinearOperator, HessianLinearOperator
@@ -140,7 +145,7 @@ def surrogate_operator(
     wrapped = _MeanLogits(network, dim)
     data = [(x.movedim(dim, 0), y) for x, y in chunks(inputs, targets, chunk)]
     asked = [weight.requires_grad for weight in weights]
-    with evaluating(model), reference_backend(model):
+    with evaluating(model), both_modes(model):
         try:
             for weight in weights:
                 weight.requires_grad_(True)
@@ -151,16 +156,29 @@ def surrogate_operator(
 
 
 @contextmanager
-def reference_backend(model: nn.Module) -> Iterator[None]:
-    """Neurons differentiable any number of times inside; afterwards the backends they had."""
-    before = {m: m.backend for m in unwrap(model).modules() if isinstance(m, Neuron)}
+def both_modes(model: nn.Module) -> Iterator[None]:
+    """Neurons differentiable any number of times, in both modes, inside; then as they were."""
+    neurons = [m for m in unwrap(model).modules() if isinstance(m, Neuron)]
+    before = [neuron.__dict__.get("forward") for neuron in neurons]
     try:
-        for neuron in before:
-            neuron.backend = "reference"
+        for neuron in neurons:
+            neuron.__dict__["forward"] = partial(_reference, neuron)
         yield
     finally:
-        for neuron, backend in before.items():
-            neuron.backend = backend
+        for neuron, own in zip(neurons, before, strict=True):
+            neuron.__dict__.pop("forward", None)
+            if own is not None:
+                neuron.__dict__["forward"] = own
+
+
+def _reference(
+    neuron: Neuron, x: Tensor, state: Tensor | None = None
+) -> Tensor | tuple[Tensor, Tensor]:
+    """`Neuron.forward` as the reference loop."""
+    v0 = neuron.initial_state(x) if state is None else state
+    tau = torch.as_tensor(neuron.current_tau()).to(v0)
+    spikes, last = lif_reference(x.to(v0), v0, tau, neuron.spec, BothModesSpike)
+    return spikes.to(x) if state is None else (spikes.to(x), last)
 
 
 class _MeanLogits(nn.Module):

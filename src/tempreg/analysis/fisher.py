@@ -97,7 +97,8 @@ def fisher_information(
         labels: "true", or "sampled" from softmax(mean_{s <= t} o).
         draws: of the signs, >= 1; more narrow the estimate. Each costs T backward passes.
         chunk: samples at once, >= 1: bounds memory to one graph of so many samples and, for
-            "exact", their gradients of one layer. It is the batch size of "batch".
+            "exact", T times the gradients of all layers' outputs and of one layer's weights. It is
+            the batch size of "batch".
         resamples: of the bootstrap over samples ("exact"), draws ("signs") or chunks ("batch").
 
     Raises:
@@ -115,7 +116,8 @@ def fisher_information(
     pieces = []
     with evaluating(model):
         for x, y in chunks(inputs, targets, chunk):
-            with recording(layers) as calls:
+            # Only "exact" looks into layers; unobserved, a network takes its faster path.
+            with recording(layers if estimator == "exact" else {}) as calls:
                 logits = logits_of(model, x)
             losses = _losses(logits, y if labels == "true" else None, generator)
             if estimator == "exact":
@@ -158,17 +160,16 @@ def _exact(layers: dict[str, nn.Module], calls: Any, losses: Tensor) -> Tensor:
     """Squared gradient norms, [B, layer, T]."""
     steps, batch = losses.shape
     outputs = [call.output for made in calls.values() for call in made]
-    result = torch.zeros(batch, len(layers), steps, dtype=torch.float64)
-    for t in range(steps):
-        made = torch.autograd.grad(
-            losses[t].sum(), outputs, retain_graph=t + 1 < steps, allow_unused=True
-        )
-        grads = iter(made)
-        for index, (name, module) in enumerate(layers.items()):
-            own = [next(grads) for _ in calls[name]]
-            last = t + 1
-            result[:, index, t] = squared_norms(name, module, calls[name], own, steps, batch, last)
-    return result
+    by_loss = [
+        torch.autograd.grad(losses[t].sum(), outputs, retain_graph=t + 1 < steps, allow_unused=True)
+        for t in range(steps)
+    ]
+    by_call = iter(zip(*by_loss, strict=True))
+    norms = []
+    for name, module in layers.items():
+        own = [next(by_call) for _ in calls[name]]
+        norms.append(squared_norms(name, module, calls[name], own, steps, batch))
+    return torch.stack(norms, dim=1)
 
 
 def _signed(layers: dict[str, nn.Module], losses: Tensor, weights: Tensor) -> Tensor:

@@ -139,7 +139,7 @@ def flatness(
         sigmas, draws: of the noise, each sigma > 0; the draws also count corners for each rho.
         rhos, ascent_steps: of the sharpness.
         calibration: (inputs, targets) to fit the temperature on; the given data if None.
-            It needs errors: where all is right, the colder the better, to the end of the range.
+            Held-out data are better: on data it has learned, any network seems sure for good.
         chunk: samples at once, which bounds memory (beside one or two copies of the weights).
 
     Raises:

@@ -63,37 +63,51 @@ def by_step(tensor: Tensor, steps: int, batch: int, what: str) -> Tensor:
 
 
 def squared_norms(
-    name: str, module: nn.Module, calls: list[Call], grads: Sequence[Tensor | None], steps: int,
-    batch: int, last: int,
+    name: str, module: nn.Module, calls: list[Call], grads: Sequence[Sequence[Tensor | None]],
+    steps: int, batch: int,
 ) -> Tensor:  # fmt: skip
-    """‖∇_w ℓ_n‖² [B] of one layer, from its calls and the gradients of what they returned.
+    """‖∇_w ℓ_n[t]‖² [B, T] of one layer, from its calls and gradients of what they returned.
 
-    Timesteps from `last` on are left out: the loss doesn't depend on them.
+    grads[k][t] belongs to the k-th call and to the loss of step t, which doesn't depend on
+    later steps.
     """
     total: dict[str, Tensor] = {}
-    for call, grad in zip(calls, grads, strict=True):
-        if grad is None:
-            continue
-        for key, value in _sample_gradients(name, module, call, grad, steps, batch, last).items():
+    for call, own in zip(calls, grads, strict=True):
+        for key, value in _sample_gradients(name, module, call, own, steps, batch).items():
             total[key] = total[key] + value if key in total else value
-    squares = [value.reshape(batch, -1).double().square().sum(dim=1) for value in total.values()]
-    if not squares:
-        return torch.zeros(batch, dtype=torch.float64)
-    return torch.stack(squares).sum(dim=0).cpu()
+    result = torch.zeros(batch, steps, dtype=torch.float64)
+    for value in total.values():
+        norms = torch.linalg.vector_norm(
+            value.reshape(batch, steps, -1), dim=2, dtype=torch.float64
+        )
+        result += norms.square().cpu()
+    return result
 
 
 def _sample_gradients(
-    name: str, module: nn.Module, call: Call, grad: Tensor, steps: int, batch: int, last: int
+    name: str, module: nn.Module, call: Call, grads: Sequence[Tensor | None], steps: int, batch: int
 ) -> dict[str, Tensor]:
-    """[B, *shape] for each of the layer's own parameters, of one call."""
-    g = by_step(grad, steps, batch, f"the output of {name!r}")
+    """[B, T, *shape] for each of the layer's own parameters, of one call; see `squared_norms`."""
     x = by_step(call.args[0], steps, batch, f"the input of {name!r}").detach()
-    x, g = x[:last], g[:last]
-    wanted = trainable(module)
+    like = next(g for g in grads if g is not None) if any(g is not None for g in grads) else None
+    if like is None:
+        return {}
+    where = f"the output of {name!r}"
+    g = [by_step(torch.zeros_like(like) if v is None else v, steps, batch, where) for v in grads]
     if type(module) is nn.Conv2d and module.groups == 1 and _zero_padded(module):
-        made = {"weight": _convolution_weight(module, x, g)} if "weight" in wanted else {}
-        return made | ({"bias": g.sum(dim=(0, 3, 4))} if "bias" in wanted else {})
+        made = {"bias": torch.stack([v.sum(dim=(0, 3, 4)) for v in g], dim=1)}
+        if module.weight.requires_grad:
+            made["weight"] = _convolution_weight(module, x, g)
+        return {key: made[key] for key in trainable(module)}
+    each = [_of_one_loss(module, call, x[: t + 1], v[: t + 1]) for t, v in enumerate(g)]
+    return {key: torch.stack([made[key] for made in each], dim=1) for key in each[0]}
+
+
+def _of_one_loss(module: nn.Module, call: Call, x: Tensor, g: Tensor) -> dict[str, Tensor]:
+    """[B, *shape] for each of the layer's own parameters, from the steps that a loss depends on."""
+    wanted = trainable(module)
     if type(module) is nn.Linear:
+        batch = x.shape[1]
         flat_x, flat_g = (v.movedim(1, 0).reshape(batch, -1, v.shape[-1]) for v in (x, g))
         both = {"weight": flat_g.mT @ flat_x, "bias": flat_g.sum(dim=1)}
         return {key: both[key] for key in wanted}
@@ -107,15 +121,17 @@ def _zero_padded(module: nn.Conv2d) -> bool:
     return module.padding_mode == "zeros" and not isinstance(module.padding, str)
 
 
-def _convolution_weight(module: nn.Conv2d, x: Tensor, g: Tensor) -> Tensor:
-    """Patches times output gradients, accumulated over time: [B, *weight]."""
+def _convolution_weight(module: nn.Conv2d, x: Tensor, g: list[Tensor]) -> Tensor:
+    """[B, T, *weight]: the patches of each timestep, made once, times every loss's gradients."""
     shape, padding = module.weight.shape, module.padding
     assert not isinstance(padding, str)
-    weight = x.new_zeros(x.shape[1], shape[0], shape[1:].numel())
-    for x_t, g_t in zip(x, g, strict=True):
-        patches = F.unfold(x_t, module.kernel_size, module.dilation, padding, module.stride)
-        weight.baddbmm_(g_t.flatten(2), patches.mT)  # [B, O, L] @ [B, L, C k k]
-    return weight
+    weight = x.new_zeros(len(g), x.shape[1], shape[0], shape[1:].numel())
+    once = len(x) == 1 < len(g)  # the layer runs once for all timesteps
+    for s, x_s in enumerate(x):
+        patches = F.unfold(x_s, module.kernel_size, module.dilation, padding, module.stride)
+        for t in range(0 if once else s, len(g)):  # earlier losses don't depend on this timestep
+            weight[t].baddbmm_(g[t][s].flatten(2), patches.mT)  # [B, O, L] @ [B, L, C k k]
+    return weight.movedim(0, 1)
 
 
 def _norm(module: nn.BatchNorm2d, x: Tensor, g: Tensor) -> dict[str, Tensor]:

@@ -34,18 +34,23 @@ def score(logits: Tensor, targets: Tensor, temperature: float = 1.0) -> Score:
 
 
 def fit_temperature(logits: Tensor, targets: Tensor) -> float:
-    """The temperature of the least CE(o / temperature, y), within e^-7 ... e^7 logit spreads.
+    """The temperature of the least CE(o / temperature, labels), within e^-7 ... e^7 logit spreads.
 
     One number for all samples, as Guo et al. (2017, arXiv 1706.04599): it leaves every decision
-    as it is and takes out how large an objective makes logits. The spread is the standard
-    deviation of the logits about each sample's mean; where it is 0, the temperature is 1.
+    as it is and takes out how large an objective makes logits. Labels are smoothed by one count
+    for each class, to (N + 1) / (N + C) for y and 1 / (N + C) for any other (after Platt 1999),
+    without which a set that has no error wants 0. The spread is the standard deviation of the
+    logits about each sample's mean; where it is 0, the temperature is 1.
     """
+    samples, classes = logits.shape
+    smoothing = classes / (samples + classes)
     spread = float((logits - logits.mean(dim=-1, keepdim=True)).square().mean().sqrt())
     if not (spread > 0 and math.isfinite(spread)):
         return 1.0
 
     def loss(log_temperature: float) -> float:
-        return float(F.cross_entropy(logits / (spread * math.exp(log_temperature)), targets))
+        scaled = logits / (spread * math.exp(log_temperature))
+        return float(F.cross_entropy(scaled, targets, label_smoothing=smoothing))
 
     bounds = (-_RANGE, _RANGE)
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})

@@ -25,6 +25,8 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--split", default="train", choices=("train", "validation", "test"))
     parser.add_argument("--seed", type=int, default=0, help="of samples and estimates")
     parser.add_argument("--batch-size", type=int, default=16, help="samples at once (default 16)")
+    parser.add_argument("--brief", action="store_true",
+                        help="only what a study compares arms by, with fewer draws")  # fmt: skip
     parser.add_argument("--device", help="auto, cpu or cuda (default: as trained)")
     args = parser.parse(words)
 
@@ -33,7 +35,7 @@ def run(words: Sequence[str]) -> int:
     chosen = QUANTITIES if "all" in args.quantities else tuple(dict.fromkeys(args.quantities))
     results = analyze_run(
         args.run, chosen, samples=args.samples, split=args.split, seed=args.seed,
-        chunk=args.batch_size, device=args.device,
+        chunk=args.batch_size, device=args.device, brief=args.brief,
         say=lambda text: print(text, file=sys.stderr, flush=True),
     )  # fmt: skip
     for name, result in results.items():

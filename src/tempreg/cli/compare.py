@@ -53,7 +53,7 @@ def run(words: Sequence[str]) -> int:
         help="what is analysed of each run, or none (default: %(default)s)",
     )
     parser.add_argument(
-        "--samples", type=int, default=128, help="samples of each analysis (default: 128)"
+        "--samples", type=int, default=64, help="samples of each analysis (default: 64)"
     )
     parser.add_argument(
         "--jobs", type=int, help="runs at once (default: as many as cores, or GPUs)"
@@ -66,7 +66,7 @@ def run(words: Sequence[str]) -> int:
     from tempreg.study.arms import parse_arms, swept
     from tempreg.study.collect import collect, write_results
     from tempreg.study.driver import Study, visible_gpus
-    from tempreg.study.plan import make_plan
+    from tempreg.study.plan import check_first_runs, make_plan
     from tempreg.study.progress import study_progress
     from tempreg.study.report import write_study_report
 
@@ -89,6 +89,7 @@ def run(words: Sequence[str]) -> int:
         analyses=analyses,
         samples=args.samples,
     )
+    check_first_runs(plan)
     jobs = args.jobs or len(visible_gpus()) or os.cpu_count() or 1
     study = Study(plan, args.out, jobs, study_progress())
     failed = study.run()

@@ -46,6 +46,8 @@ def nmnist_recordings() -> tuple[Recordings, NDArray[np.uint8], NDArray[np.uint8
 class Embedded(Source):
     """Ships with the package, so nothing can be missing. Subclass it and define `load`."""
 
+    instructions: ClassVar[str] = "Ships with tempreg."
+
     def missing(self, folder: Path) -> list[str]:
         """Nothing."""
         return []

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from tempreg.data.base import SPLITS, ArraySplit, DataSet, Split
+from tempreg.data.checks import Check, check_recordings
 from tempreg.data.content_key import content_key
 from tempreg.data.event_files import guessed_size, joined, read_recording, read_recordings
 from tempreg.data.events import Recordings, frame_bounds
@@ -57,7 +58,6 @@ class EventSource(Source):
 
     kind: ClassVar[Literal["images", "events"]] = "events"
     sensor_size: ClassVar[tuple[int, int] | None] = None
-    instructions: ClassVar[str] = ""
 
     @abstractmethod
     def samples(self, folder: Path) -> tuple[tuple[str, ...], list[Sample]]:
@@ -98,6 +98,13 @@ class EventSource(Source):
         return DataSet(
             self.name, train, validation, test, classes, 2, input_size, reading, tuple(remarks)
         )
+
+    def check(self, options: DataOptions) -> Check:
+        """See `Source`; every file is read, also those after a damaged one."""
+        classes, samples = self.samples(self.folder(options))
+        rows = parts(samples, options)
+        spans = [(sample.path, sample.target, sample.span) for sample in samples]
+        return check_recordings(classes, spans, rows, self.sensor_size)
 
 
 def parts(samples: list[Sample], options: DataOptions) -> list[NDArray[np.int64]]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tempreg.data.base import DataSet
+from tempreg.data.downloads import DOWNLOADS, Download
 from tempreg.data.options import DataOptions
 from tempreg.errors import RequestError
+
+if TYPE_CHECKING:
+    from tempreg.data.checks import Check
 
 
 class DataError(RequestError):
@@ -24,6 +28,13 @@ class Source(ABC):
     kind: ClassVar[Literal["images", "events"]]
     licence: ClassVar[str]
     homepage: ClassVar[str] = ""
+    instructions: ClassVar[str] = ""
+    """Which files to put into the folder, where they can't be fetched."""
+
+    @property
+    def downloads(self) -> tuple[Download, ...]:
+        """What `tempreg data fetch` gets; nothing, where a login is needed or it ships with us."""
+        return DOWNLOADS.get(self.name, ())
 
     def folder(self, options: DataOptions) -> Path:
         """Where this data set is: `options.path`, or `default_folder`."""
@@ -36,6 +47,12 @@ class Source(ABC):
     @abstractmethod
     def load(self, options: DataOptions) -> DataSet:
         """The three splits; DataError where files are missing or damaged."""
+
+    def check(self, options: DataOptions) -> Check:
+        """Everything read, and all faults found; DataError where there is no beginning."""
+        from tempreg.data.checks import check_splits
+
+        return check_splits(self.load(options))
 
 
 def data_root() -> Path:

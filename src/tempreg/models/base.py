@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tempreg.models.layers import ConvNorm, NeuronFactory, NormFactory, norm_factory
-from tempreg.neurons import IF, LIF, PLIF
+from tempreg.neurons import IF, LIF, PLIF, Neuron
 
 NEURONS = ("lif", "plif", "if")
 
@@ -27,7 +27,8 @@ def neuron_factory(kind: str, tau: float, **settings: Any) -> NeuronFactory:
 
 
 class SpikingNetwork(nn.Module, ABC):
-    """A spiking image or event-frame classifier. Subclass it, set `stem`, define `classify`.
+    """A spiking image or event-frame classifier. Subclass it, set `stem`
+    and `stem_neuron`, define `classify`.
 
     Input is [B, C, H, W], shown at each of `num_steps` timesteps, or [T, B, C, H, W] with any
     T >= 1; output is the logits of each timestep [T, B, num_classes]. A static input passes
@@ -42,6 +43,7 @@ class SpikingNetwork(nn.Module, ABC):
     """
 
     stem: ConvNorm
+    stem_neuron: Neuron
 
     def __init__(
         self,
@@ -81,8 +83,8 @@ class SpikingNetwork(nn.Module, ABC):
         self.make_norm: NormFactory = norm_factory(norm, v_threshold)
 
     @abstractmethod
-    def classify(self, current: Tensor) -> Tensor:
-        """Logits [T, B, num_classes] from what the stem gives, [T, B, C, H, W]."""
+    def classify(self, spikes: Tensor) -> Tensor:
+        """Logits [T, B, num_classes] from the stem's spikes [T, B, C, H, W]."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [T, B, num_classes]; ValueError where the input's shape doesn't fit."""
@@ -91,12 +93,8 @@ class SpikingNetwork(nn.Module, ABC):
                 f"{type(self).__name__} takes [B, {self.in_channels}, H, W] or "
                 f"[T, B, {self.in_channels}, H, W], got shape {[*x.shape]}"
             )
-        if x.ndim == 4:
-            current = self.stem(x.unsqueeze(0))
-            current = current.expand(self.num_steps, *current.shape[1:])
-        else:
-            current = self.stem(x)
-        return self.classify(current)
+        shown, steps = (x.unsqueeze(0), self.num_steps) if x.ndim == 4 else (x, x.shape[0])
+        return self.classify(self.stem.spikes(shown, self.stem_neuron, steps))
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the factories, which only the constructor needs and pickle can't hold."""

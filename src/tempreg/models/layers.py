@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from tempreg.models import fused
 from tempreg.neurons import Neuron
+from tempreg.ops.pool import average_pool_2x2
 
 NeuronFactory = Callable[[], Neuron]
 NormFactory = Callable[..., nn.BatchNorm2d]
@@ -74,6 +75,25 @@ class ConvNorm(nn.Module):
         """Input current of the neurons that follow."""
         return over_time(lambda frames: self.norm(self.conv(frames)), x)
 
+    def spikes(self, x: Tensor, neuron: Neuron, steps: int) -> Tensor:
+        """neuron(self(x)), over `steps` timesteps; x has as many, or one that is shown at all.
+
+        Norm and neurons run in one pass where that makes no other difference; see `fused`.
+        """
+        if not fused.unobserved(self, self.norm, neuron):
+            return neuron(_shown(self(x), steps))
+        current = over_time(self.conv, x)
+        if type(self.norm) in (nn.BatchNorm2d, TdBatchNorm2d) and fused.applies(
+            current, self.norm, neuron
+        ):
+            gain = getattr(self.norm, "gain", 1.0)
+            return fused.normed_spikes(current, self.norm, gain, neuron, steps)
+        return neuron(_shown(over_time(self.norm, current), steps))
+
+
+def _shown(current: Tensor, steps: int) -> Tensor:
+    return current.expand(steps, *current.shape[1:])
+
 
 class ConvNormNeuron(nn.Module):
     """`ConvNorm`, then spiking neurons. Final."""
@@ -85,12 +105,12 @@ class ConvNormNeuron(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes."""
-        return self.neuron(self.unit(x))
+        return self.unit.spikes(x, self.neuron, x.shape[0])
 
 
-def average_pool(x: Tensor, size: int = 2) -> Tensor:
-    """Average pooling of [T, B, C, H, W]; the result is no longer binary."""
-    return over_time(lambda frames: F.avg_pool2d(frames, size), x)
+def average_pool(x: Tensor) -> Tensor:
+    """2x2 average pooling of [T, B, C, H, W]; the result is no longer binary."""
+    return over_time(average_pool_2x2, x)
 
 
 def global_average(x: Tensor) -> Tensor:

@@ -116,9 +116,9 @@ class ResNet19(SpikingNetwork):
         self.hidden_neuron = self.make_neuron()
         self.head = nn.Linear(256, self.num_classes)
 
-    def classify(self, current: Tensor) -> Tensor:
+    def classify(self, spikes: Tensor) -> Tensor:
         """Logits [T, B, num_classes]."""
-        features = global_average(self.body(self.stem_neuron(current)))
+        features = global_average(self.body(spikes))
         logits: Tensor = self.head(self.hidden_neuron(self.hidden(features)))
         return logits
 
@@ -145,9 +145,8 @@ class SEWResNet(SpikingNetwork):
         self.body = _stages(SEWBlock, 64, stages, self.make_neuron, self.make_norm)
         self.head = nn.Linear(stages[-1][0], self.num_classes)
 
-    def classify(self, current: Tensor) -> Tensor:
+    def classify(self, spikes: Tensor) -> Tensor:
         """Logits [T, B, num_classes]."""
-        spikes = self.stem_neuron(current)
         pooled = over_time(lambda frames: F.max_pool2d(frames, 3, stride=2, padding=1), spikes)
         logits: Tensor = self.head(global_average(self.body(pooled)))
         return logits

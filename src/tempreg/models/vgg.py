@@ -68,10 +68,10 @@ class PlainNetwork(SpikingNetwork):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels * height * width, self.num_classes)
 
-    def classify(self, current: Tensor) -> Tensor:
+    def classify(self, spikes: Tensor) -> Tensor:
         """Logits [T, B, num_classes]."""
-        spikes = self.body(self.stem_neuron(current))
-        logits: Tensor = self.head(self.dropout(spikes.flatten(2)))
+        features = self.body(spikes).flatten(2)
+        logits: Tensor = self.head(self.dropout(features))
         return logits
 
 

@@ -79,6 +79,16 @@ def load(name: str) -> ctypes.CDLL:
     raise KernelUnavailable(f"{' '.join(compiler)} could not build {name}.c: {problems[-1]}")
 
 
+@functools.cache
+def loads(name: str) -> bool:
+    """Whether `load` succeeds: for operations that have another way."""
+    try:
+        load(name)
+    except (KernelUnavailable, OSError):
+        return False
+    return True
+
+
 def _loaded(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> ctypes.CDLL:
     """The library for these flags; one in the cache that doesn't load is built again."""
     path = _built(name, compiler, flags)
@@ -91,7 +101,7 @@ def _loaded(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> cty
 
 def _built(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Path:
     """The path of the shared object for these flags, compiled now if it is not there."""
-    sources = sorted(KERNELS.glob(f"{name}*"))
+    sources = [KERNELS / f"{name}.c", *sorted(KERNELS.glob("*.h"))]
     digest = hashlib.sha256(repr((flags, _compiler_version(compiler), _processor())).encode())
     for source in sources:
         digest.update(source.read_bytes())

@@ -25,7 +25,7 @@ SCRATCH_BYTES = 512 * 1024
 MOST_BLOCK = 8192  # as in kernels/lif.c
 PARALLEL_FROM = 32_768
 """Elements below which starting threads costs more than it saves."""
-_SUFFIX = {torch.float32: "float", torch.float64: "double"}
+SUFFIX = {torch.float32: "float", torch.float64: "double"}
 _POINTER, _INT, _LONG, _DOUBLE = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_double
 _FORWARD = [
     *[_POINTER, _LONG] * 2, *[_POINTER] * 2, *[_LONG] * 2, *[_DOUBLE] * 3, *[_INT] * 2,
@@ -63,14 +63,15 @@ def _coded(spec: LIFSpec) -> tuple[float, float | None, int, float, bool]:
 
 @functools.cache
 def _kernel(direction: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("lif")[f"lif_{direction}_{_SUFFIX[dtype]}"]
+    function = cbuild.load("lif")[f"lif_{direction}_{SUFFIX[dtype]}"]
     types: list[Any] = _FORWARD if direction == "forward" else _BACKWARD
     function.argtypes = types
     function.restype = None
     return function
 
 
-def _threads(elements: int) -> int:
+def threads_for(elements: int) -> int:
+    """How many threads a pass over so many elements is worth."""
     return torch.get_num_threads() if elements >= PARALLEL_FROM else 1
 
 
@@ -85,7 +86,7 @@ def _forward_cpu(
     _kernel("forward", x.dtype)(
         x.data_ptr(), x_step, v0.data_ptr(), v0_step, spikes.data_ptr(), v.data_ptr(),
         steps, neurons, tau.item(), v_threshold, v_reset or 0.0,
-        v_reset is None, _threads(x.numel()),
+        v_reset is None, threads_for(x.numel()),
     )  # fmt: skip
     return spikes, v
 
@@ -97,7 +98,7 @@ def _backward_cpu(
     steps, neurons = x.shape[0], v0.numel()
     gs, (gv, gv_step) = gs.contiguous(), elements(gv)
     (x, x_step), (v0, v0_step) = rows(x), elements(v0)
-    threads = _threads(x.numel())
+    threads = threads_for(x.numel())
     fitting = max(16, SCRATCH_BYTES // (x.element_size() * steps))
     block = max(1, min(MOST_BLOCK, fitting, -(-neurons // threads)))
     scratch = torch.empty(threads * steps * block, dtype=x.dtype)

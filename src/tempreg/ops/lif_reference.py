@@ -33,13 +33,17 @@ def reset(h: Tensor, s: Tensor, spec: LIFSpec) -> Tensor:
 
 
 def lif_reference(
-    x: Tensor, v0: Tensor, tau: Tensor | float, spec: LIFSpec
+    x: Tensor,
+    v0: Tensor,
+    tau: Tensor | float,
+    spec: LIFSpec,
+    spike: type[Spike] = Spike,
 ) -> tuple[Tensor, Tensor]:
     """Spikes [T, *N] and the last membrane potential [*N], differentiable any number of times."""
     v, spikes = v0, []
     for x_t in x.unbind(0):
         h = charge(v, x_t, tau)
-        s = Spike.apply(h, spec.v_threshold, spec.surrogate, spec.surrogate_param)
+        s = spike.apply(h, spec.v_threshold, spec.surrogate, spec.surrogate_param)
         v = reset(h, s, spec)
         spikes.append(s)
     return torch.stack(spikes), v

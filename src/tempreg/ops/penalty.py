@@ -9,7 +9,9 @@ With u = |w|, a_t = 1 + c_t eps and r_t = 1 / (a_t + c_t u), for each weight:
     R'' = (lam / T) sum_t 2 a_t^2 r_t^3            (> 0: R is strictly convex)
 
 R' equals sign(w) u (2 a_t + c_t u) / (a_t + c_t u)^2 summed over t. Source: arXiv 2506.19256.
-Between forward and backward nothing is kept but references to the parameters themselves.
+The divisions of R and R' are the same, so one pass finds both where a gradient may be asked
+for, and keeps R' (one buffer of the parameters' size), which the first backward pass scales in
+place and hands out; any other one finds it anew.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from tempreg.ops.penalty_operators import gradient_operator, value_operator
+from tempreg.ops.mapping import one_by_one
+from tempreg.ops.penalty_operators import value_and_slope_operator, value_operator
 
 LARGEST_EXPONENT = 60.0
 """decay * t is capped here: beyond, a term is under 1e-26 |w| and would only overflow."""
@@ -56,59 +59,56 @@ def penalty(params: list[Tensor], terms: PenaltyTerms) -> Tensor:
 
     Differentiable twice with respect to the parameters; half-precision ones count in float32.
     """
-    values = [_Penalty.apply(w, terms) for w in params]
+    values = [
+        _Penalty.apply(w, terms)[0]
+        if w.requires_grad and torch.is_grad_enabled()
+        else value_operator(w.detach(), terms.a, terms.c) * terms.scale
+        for w in params
+    ]
     dtype = functools.reduce(torch.promote_types, [v.dtype for v in values])
     return torch.stack([v.to(values[0].device, dtype) for v in values]).sum()
 
 
-def _one_by_one(
-    function: type[torch.autograd.Function], info: Any, dims: tuple[Any, ...], args: tuple[Any, ...]
-) -> tuple[Tensor, int]:
-    """vmap by a loop: each slice of the mapped arguments on its own."""
-    results = [
-        function.apply(
-            *(
-                a.select(dim, index) if isinstance(a, Tensor) and dim is not None else a
-                for a, dim in zip(args, dims, strict=True)
-            )
-        )
-        for index in range(info.batch_size)
-    ]
-    return torch.stack(results), 0
-
-
 class _Penalty(torch.autograd.Function):
-    """R of one tensor. Final."""
+    """R of one tensor, and its slope T / lam R' for the backward pass. Final."""
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
-        return _one_by_one(_Penalty, info, in_dims, args)
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+        return one_by_one(_Penalty, info, in_dims, args)
 
     @staticmethod
-    def forward(w: Tensor, terms: PenaltyTerms) -> Tensor:
-        return value_operator(w, terms.a, terms.c) * terms.scale
+    def forward(w: Tensor, terms: PenaltyTerms) -> tuple[Tensor, Tensor]:
+        value, slope = value_and_slope_operator(w, terms.a, terms.c)
+        return value * terms.scale, slope
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         w, ctx.terms = inputs
+        ctx.slope = output[1]
+        ctx.mark_non_differentiable(ctx.slope)
         ctx.save_for_backward(w)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
-        gradient: Tensor = _PenaltyGradient.apply(ctx.saved_tensors[0], grad_outputs[0], ctx.terms)
-        return gradient, None
+        (w,), upstream = ctx.saved_tensors, grad_outputs[0]
+        slope, ctx.slope = ctx.slope, None
+        mapped = torch._C._functorch.peek_interpreter_stack() is not None
+        if slope is None or mapped or torch.is_grad_enabled():
+            return _PenaltyGradient.apply(w, upstream, ctx.terms), None
+        return slope.mul_(upstream * ctx.terms.scale).to(w.dtype), None
 
 
 class _PenaltyGradient(torch.autograd.Function):
     """upstream * R'(w) of one tensor. Final."""
 
     @staticmethod
-    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Tensor, int]:
-        return _one_by_one(_PenaltyGradient, info, in_dims, args)
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+        return one_by_one(_PenaltyGradient, info, in_dims, args)
 
     @staticmethod
     def forward(w: Tensor, upstream: Tensor, terms: PenaltyTerms) -> Tensor:
-        return gradient_operator(w, upstream * terms.scale, terms.a, terms.c)
+        _, slope = value_and_slope_operator(w, terms.a, terms.c)
+        return (slope * (upstream * terms.scale)).to(w.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -118,10 +118,9 @@ class _PenaltyGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, Tensor, None]:
         (w, upstream), (tangent,) = ctx.saved_tensors, grad_outputs
-        slope, curvature = torch.zeros_like(w), torch.zeros_like(w)
+        _, slope = value_and_slope_operator(w, ctx.terms.a, ctx.terms.c)
+        curvature = torch.zeros_like(w)
         for a, c in zip(ctx.terms.a, ctx.terms.c, strict=True):
-            r = 1.0 / (a + c * w.abs())
-            slope = slope + w * r * (1.0 + a * r)
-            curvature = curvature + 2.0 * a * a * r**3
+            curvature = curvature + 2.0 * a * a / (a + c * w.abs()) ** 3
         by_w = tangent * upstream * ctx.terms.scale * curvature
         return by_w, (tangent * slope).sum() * ctx.terms.scale, None

@@ -1,7 +1,7 @@
-"""The penalty's two passes over a tensor, as torch.library operators.
+"""The penalty's pass over a tensor, as torch.library operators.
 
     penalty_value(w, a, c)             sum_i u_i^2 sum_t r_it
-    penalty_gradient(w, scale, a, c)   scale * w_i sum_t r_it (1 + a_t r_it)
+    penalty_value_and_slope(w, a, c)   the same, and w_i sum_t r_it (1 + a_t r_it)
 
 with u = |w| and r_it = 1 / (a_t + c_t u_i); see `penalty` for what they mean. On a CPU with a
 C compiler they run in kernels/penalty.c, else in torch, with the same result to rounding.
@@ -25,7 +25,7 @@ _SUFFIX = {torch.float32: "float", torch.float64: "double"}
 
 _library = torch.library.Library("tempreg", "FRAGMENT")
 _library.define("penalty_value(Tensor w, float[] a, float[] c) -> Tensor")
-_library.define("penalty_gradient(Tensor w, Tensor scale, float[] a, float[] c) -> Tensor")
+_library.define("penalty_value_and_slope(Tensor w, float[] a, float[] c) -> (Tensor, Tensor)")
 
 
 def _value(w: Tensor, a: list[float], c: list[float]) -> Tensor:
@@ -38,30 +38,30 @@ def _value(w: Tensor, a: list[float], c: list[float]) -> Tensor:
     return total.mul_(u).mul_(u).sum()
 
 
-def _gradient(w: Tensor, scale: Tensor, a: list[float], c: list[float]) -> Tensor:
-    """scale * w sum_t r_t (1 + a_t r_t), in torch."""
-    dtype, w = w.dtype, w.to(state_dtype(w.dtype))
+def _value_and_slope(w: Tensor, a: list[float], c: list[float]) -> tuple[Tensor, Tensor]:
+    """Both, in torch; the slope is in the dtype of the value."""
+    w = w.to(state_dtype(w.dtype))
     u = w.abs()
-    total = torch.zeros_like(u)
+    total, slope = torch.zeros_like(u), torch.zeros_like(u)
     for a_t, c_t in zip(a, c, strict=True):
         r = (u * c_t).add_(a_t).reciprocal_()
-        total.add_(r).addcmul_(r, r, value=a_t)
-    return total.mul_(w).mul_(scale).to(dtype)
+        total.add_(r)
+        slope.add_(r).addcmul_(r, r, value=a_t)
+    return total.mul_(u).mul_(u).sum(), slope.mul_(w)
 
 
 @functools.cache
-def _kernel(name: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("penalty")[f"penalty_{name}_{_SUFFIX[dtype]}"]
+def _kernel(dtype: torch.dtype) -> ctypes._NamedFuncPointer:
+    function = cbuild.load("penalty")[f"penalty_{_SUFFIX[dtype]}"]
     pointer, long = ctypes.c_void_p, ctypes.c_int64
-    last = [pointer] if name == "value" else [ctypes.c_double, pointer]
-    function.argtypes = [pointer, long, pointer, pointer, long, *last, ctypes.c_int]
+    function.argtypes = [pointer, long, pointer, pointer, long, pointer, pointer, ctypes.c_int]
     function.restype = None
     return function
 
 
 def _kernel_applies(w: Tensor) -> bool:
     """Whether the C kernel takes this tensor; the rest goes through torch, with equal results."""
-    return w.dtype in _SUFFIX and _is_dense(w) and _kernel_loads()
+    return w.dtype in _SUFFIX and _is_dense(w) and cbuild.loads("penalty")
 
 
 def _is_dense(w: Tensor) -> bool:
@@ -70,58 +70,48 @@ def _is_dense(w: Tensor) -> bool:
     return channels_last or w.is_contiguous()
 
 
-@functools.cache
-def _kernel_loads() -> bool:
-    try:
-        cbuild.load("penalty")
-    except cbuild.KernelUnavailable:
-        return False
-    return True
-
-
 def _doubles(values: list[float]) -> ctypes.Array[ctypes.c_double]:
     return (ctypes.c_double * len(values))(*values)
 
 
-def _value_cpu(w: Tensor, a: list[float], c: list[float]) -> Tensor:
-    if not _kernel_applies(w):
-        return _value(w, a, c)
+def _run(w: Tensor, a: list[float], c: list[float], out: Tensor | None) -> Tensor:
+    """The value by the kernel, with the slope in `out` if there is one."""
     partial = torch.zeros(-(-w.numel() // _CHUNK), dtype=torch.float64)
     threads = torch.get_num_threads() if w.numel() >= _PARALLEL_FROM else 1
-    _kernel("value", w.dtype)(
-        w.data_ptr(), w.numel(), _doubles(a), _doubles(c), len(a), partial.data_ptr(), threads
-    )
+    _kernel(w.dtype)(
+        w.data_ptr(), w.numel(), _doubles(a), _doubles(c), len(a), partial.data_ptr(),
+        None if out is None else out.data_ptr(), threads,
+    )  # fmt: skip
     return partial.sum().to(w.dtype)
 
 
-def _gradient_cpu(w: Tensor, scale: Tensor, a: list[float], c: list[float]) -> Tensor:
+def _value_cpu(w: Tensor, a: list[float], c: list[float]) -> Tensor:
+    return _run(w, a, c, None) if _kernel_applies(w) else _value(w, a, c)
+
+
+def _value_and_slope_cpu(w: Tensor, a: list[float], c: list[float]) -> tuple[Tensor, Tensor]:
     if not _kernel_applies(w):
-        return _gradient(w, scale, a, c)
-    out = torch.empty_like(w)
-    threads = torch.get_num_threads() if w.numel() >= _PARALLEL_FROM else 1
-    _kernel("gradient", w.dtype)(
-        w.data_ptr(), w.numel(), _doubles(a), _doubles(c), len(a), scale.item(), out.data_ptr(),
-        threads,
-    )  # fmt: skip
-    return out
+        return _value_and_slope(w, a, c)
+    slope = torch.empty_like(w)
+    return _run(w, a, c, slope), slope
 
 
 _library.impl("penalty_value", _value, "CompositeExplicitAutograd")
-_library.impl("penalty_gradient", _gradient, "CompositeExplicitAutograd")
+_library.impl("penalty_value_and_slope", _value_and_slope, "CompositeExplicitAutograd")
 _library.impl("penalty_value", _value_cpu, "CPU")
-_library.impl("penalty_gradient", _gradient_cpu, "CPU")
+_library.impl("penalty_value_and_slope", _value_and_slope_cpu, "CPU")
 
 
 def _value_shape(w: Tensor, a: list[float], c: list[float]) -> Tensor:
     return w.new_empty((), dtype=state_dtype(w.dtype))
 
 
-def _gradient_shape(w: Tensor, scale: Tensor, a: list[float], c: list[float]) -> Tensor:
-    return torch.empty_like(w)
+def _both_shapes(w: Tensor, a: list[float], c: list[float]) -> tuple[Tensor, Tensor]:
+    return _value_shape(w, a, c), torch.empty_like(w, dtype=state_dtype(w.dtype))
 
 
 torch.library.register_fake("tempreg::penalty_value")(_value_shape)
-torch.library.register_fake("tempreg::penalty_gradient")(_gradient_shape)
+torch.library.register_fake("tempreg::penalty_value_and_slope")(_both_shapes)
 
 
 def value_operator(w: Tensor, a: Sequence[float], c: Sequence[float]) -> Tensor:
@@ -130,7 +120,9 @@ def value_operator(w: Tensor, a: Sequence[float], c: Sequence[float]) -> Tensor:
     return value
 
 
-def gradient_operator(w: Tensor, scale: Tensor, a: Sequence[float], c: Sequence[float]) -> Tensor:
-    """The second operator; scale is 0-d, the result has the shape of w."""
-    gradient: Tensor = torch.ops.tempreg.penalty_gradient(w, scale, a, c)
-    return gradient
+def value_and_slope_operator(
+    w: Tensor, a: Sequence[float], c: Sequence[float]
+) -> tuple[Tensor, Tensor]:
+    """The second operator; a 0-d tensor and one of the shape of w."""
+    value, slope = torch.ops.tempreg.penalty_value_and_slope(w, a, c)
+    return value, slope

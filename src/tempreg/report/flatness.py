@@ -11,7 +11,7 @@ from tempreg.report.panels import label, panels
 from tempreg.report.style import COLOURS, line_styles
 
 MOVE = "distance along the direction (filter norms)"
-SCALED = "cross-entropy at the fitted temperature (nats)"
+SCALED = "scaled cross-entropy (nats)"
 
 
 def flatness_figure(result: Any) -> Figure:

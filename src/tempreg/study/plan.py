@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from tempreg.build import as_config_errors, build_data, build_model, build_objective
 from tempreg.config import ConfigError, RunConfig, config_from_dict, config_text, config_to_dict
 from tempreg.config.yaml import parse
 from tempreg.errors import RequestError
@@ -177,6 +178,17 @@ def make_plan(source: str, base: RunConfig, arms: list[Arm], seeds: int, **optio
     for run in plan.runs(Path(), {}):
         plan.config(run)
     return plan
+
+
+def check_first_runs(plan: Plan) -> None:
+    """ConfigError where data, network or objective of an arm can't be had, before anything runs."""
+    first = plan.replicates[0].name
+    with as_config_errors():
+        runs = [run for run in plan.runs(Path(), {}) if run.replicate == first]
+        data = build_data(plan.config(runs[0]))
+        for run in runs:
+            config = plan.config(run)
+            build_objective(config, build_model(config, data))
 
 
 def check_folder(plan: Plan, root: Path) -> None:

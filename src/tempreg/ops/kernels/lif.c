@@ -1,10 +1,28 @@
-/* LIF on a CPU for float and double; the equations and layouts are in lif_body.h. */
+/* LIF on a CPU for float and double, alone and with the batch norm before it. The equations are
+ * in lif_body.h, what is called from outside in lif_calls.h and lif_norm.h. */
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "pages.h"
+
+/* The tests in a loop must stay values: as jumps they would become stores under masks. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-thread-jumps")
+#endif
+
 /* Neurons a block: rows long enough for the prefetcher, few enough bytes for level 2. */
 #define MOST_BLOCK 8192
+/* The same where rows of a batch norm's numbers lie beside those of the neurons. */
+#define NORM_BLOCK 2048
+/* Channels whose statistics are found together: planes are read in the order of memory. */
+#define CHANNELS 64
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define FUSED
+#endif
+#define HARD 0
+#define SOFT 1
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -40,7 +58,15 @@ static inline double exp_negative_double(double a) { return exp(-a); }
 #define NAME(n) n##_float
 #define FABS fabsf
 #define EXPN exp_negative
+#ifdef FUSED
+#define MULTIPLY_ADD(a, b, c) __builtin_fmaf(a, b, c)
+#else
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#endif
 #include "lif_body.h"
+#include "sum_body.h"
+#include "lif_calls.h"
+#include "lif_norm.h"
 #undef REAL
 #undef NAME
 #undef FABS
@@ -50,4 +76,13 @@ static inline double exp_negative_double(double a) { return exp(-a); }
 #define NAME(n) n##_double
 #define FABS fabs
 #define EXPN exp_negative_double
+#undef MULTIPLY_ADD
+#ifdef FUSED
+#define MULTIPLY_ADD(a, b, c) __builtin_fma(a, b, c)
+#else
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#endif
 #include "lif_body.h"
+#include "sum_body.h"
+#include "lif_calls.h"
+#include "lif_norm.h"

@@ -1,17 +1,31 @@
-/* LIF forward and backward for one element type. Included once a type by lif.c with
+/* LIF through time over one block of neurons, for one element type. Included once a type by
+ * lif.c with
  *   REAL        float or double
  *   NAME(n)     n with the type's suffix
  *   FABS, EXPN  absolute value, and exp(-a) for a >= 0
+ *   MULTIPLY_ADD(a, b, c)  a * b + c, rounded once where that is an instruction
  *
- * Layout: x[t * x_step + n]; s, gs and gx[t * N + n] for t < T and n < N; v, gv0 and gtau[n];
- * v0[n * v0_step] and gv[n * gv_step]. x_step is N, or 0 where every timestep has the same
- * input; the other steps are 1, or 0 where one number stands for all neurons. Neurons go in
- * blocks that fit the cache, with time inside a block. Nothing is fused or reassociated (the
- * file is compiled with -ffp-contract=off): spikes are those of the equations, bit for bit.
+ * A block is m neurons next to each other in memory, small enough that its rows stay in the
+ * cache, with time outside the loop over them. Timesteps are x_step (or N) elements apart.
+ * The input current is x itself or, where `affine` is set, x * alpha + beta with a factor and a
+ * term for each neuron of the block. What decides about spikes is neither fused nor reassociated
+ * (the file is compiled with -ffp-contract=off): they are those of the equations, bit for bit.
  */
 
-#define HARD 0
-#define SOFT 1
+/* What a layer computes. kind is HARD or SOFT; exact says that 1 / tau is a power of two, so
+ * that v * (1 / tau) is v / tau to the last bit, without a division. */
+typedef struct {
+    REAL tau, vth, vr, p;
+    int kind, exact, surrogate, detach;
+} NAME(layer);
+
+static NAME(layer) NAME(layer_of)(double tau, double vth, double vr, double p, int kind,
+                                  int surrogate, int detach) {
+    int exponent;
+    int exact = frexp((double)(REAL)tau, &exponent) == 0.5;
+    NAME(layer) made = {(REAL)tau, (REAL)vth, (REAL)vr, (REAL)p, kind, exact, surrogate, detach};
+    return made;
+}
 
 /* over is 1 / (p * p) */
 static inline REAL NAME(phi)(REAL u, REAL p, REAL over, int surrogate) {
@@ -37,147 +51,129 @@ static inline REAL NAME(spike)(REAL h, REAL vth) {
     return h == h ? s : h;
 }
 
-static inline REAL NAME(reset)(REAL h, REAL s, REAL vth, REAL vr, int kind) {
-    return kind == SOFT ? h - s * vth : (1 - s) * h + s * vr;
+/* v after the step. (1 - s) h + s vr in fewer operations: h - h is 0, or NaN where h is
+ * infinite, as 0 h would be there. */
+static inline REAL NAME(reset)(REAL h, REAL vth, REAL vr, int kind) {
+    if (kind == SOFT) return h - NAME(spike)(h, vth) * vth;
+    return h > vth ? vr + (h - h) : h;
 }
 
-/* v / tau. Where tau is a power of two its reciprocal is exact, and so is the product: the
- * same number to the last bit, without a division. */
+#undef DECAYED
+#undef CURRENT
 #define DECAYED(v) (exact ? (v) * decay : (v) / tau)
+#define CURRENT(row, i) (affine ? (row)[i] * alpha[i] + beta[i] : (row)[i])
 
-static inline int NAME(is_power_of_two)(REAL tau) {
-    int exponent;
-    return frexp((double)tau, &exponent) == 0.5;
-}
-
-static inline __attribute__((always_inline)) void NAME(forward_block)(
-    const REAL *x, int64_t x_step, REAL *s, REAL *restrict v, int64_t T, int64_t N, int64_t m,
-    REAL tau, REAL vth, REAL vr, int kind, int exact) {
-    REAL decay = 1 / tau;
+/* Spikes of the block; v goes from the state before the first timestep to that after the last. */
+static ALWAYS_INLINE void NAME(forward_block)(
+    const REAL *x, int64_t x_step, const REAL *restrict alpha, const REAL *restrict beta, REAL *s,
+    int64_t N, REAL *restrict v, int64_t T, int64_t m, const NAME(layer) *layer, int kind,
+    int exact, int affine) {
+    const REAL tau = layer->tau, decay = 1 / tau, vth = layer->vth, vr = layer->vr;
     for (int64_t t = 0; t < T; t++) {
         const REAL *restrict xt = x + t * x_step;
         REAL *restrict st = s + t * N;
         for (int64_t i = 0; i < m; i++) {
-            REAL h = DECAYED(v[i]) + xt[i];
-            REAL spike = NAME(spike)(h, vth);
-            st[i] = spike;
-            v[i] = NAME(reset)(h, spike, vth, vr, kind);
+            REAL h = DECAYED(v[i]) + CURRENT(xt, i);
+            st[i] = NAME(spike)(h, vth);
+            v[i] = NAME(reset)(h, vth, vr, kind);
         }
     }
 }
 
-/* decayed[t * m + i] is v[t-1] / tau of the block; its first row is given, the rest found. */
-static inline __attribute__((always_inline)) void NAME(decay_block)(
-    const REAL *x, int64_t x_step, REAL *decayed, int64_t T, int64_t m, REAL tau, REAL vth, REAL vr,
-    int kind, int exact) {
-    REAL decay = 1 / tau;
-    for (int64_t t = 0; t + 1 < T; t++) {
+/* h[t * m + i]: h of the block at every timestep, from the state v before the first. */
+static ALWAYS_INLINE void NAME(charge_block)(
+    const REAL *x, int64_t x_step, const REAL *restrict alpha, const REAL *restrict beta,
+    const REAL *restrict v, REAL *h, int64_t T, int64_t m, const NAME(layer) *layer, int kind,
+    int exact, int affine) {
+    const REAL tau = layer->tau, decay = 1 / tau, vth = layer->vth, vr = layer->vr;
+    for (int64_t i = 0; i < m; i++) h[i] = DECAYED(v[i]) + CURRENT(x, i);
+    for (int64_t t = 1; t < T; t++) {
         const REAL *restrict xt = x + t * x_step;
-        const REAL *restrict now = decayed + t * m;
-        REAL *restrict next = decayed + (t + 1) * m;
+        const REAL *restrict before = h + (t - 1) * m;
+        REAL *restrict now = h + t * m;
         for (int64_t i = 0; i < m; i++) {
-            REAL h = now[i] + xt[i];
-            REAL v = NAME(reset)(h, NAME(spike)(h, vth), vth, vr, kind);
-            next[i] = DECAYED(v);
+            REAL kept = NAME(reset)(before[i], vth, vr, kind);
+            now[i] = DECAYED(kept) + CURRENT(xt, i);
         }
     }
 }
 
-/* Back through time, with what decay_block found. */
-static inline __attribute__((always_inline)) void NAME(backward_block)(
-    const REAL *gs, const REAL *x, int64_t x_step, const REAL *decayed, REAL *gx, REAL *restrict gv,
-    REAL *restrict gtau, int64_t T, int64_t N, int64_t m, REAL tau, REAL vth, REAL vr, REAL p,
-    int kind, int surrogate, int detach) {
-    REAL decay = 1 / tau, over = 1 / (p * p);
+/* Back through time: g goes from the gradient of the last state to that of the first, and gh
+ * takes the gradient of the current at each timestep, in rows gh_step apart. Where `affine` is
+ * set, sum and dot take the sums over time of gh and of gh * (x - mean), for each neuron. */
+static ALWAYS_INLINE void NAME(backward_block)(
+    const REAL *gs, int64_t N, const REAL *h, REAL *gh, int64_t gh_step, REAL *restrict g,
+    const REAL *x, int64_t x_step, const REAL *restrict mean, REAL *restrict sum,
+    REAL *restrict dot, int64_t T, int64_t m, const NAME(layer) *layer, int kind, int surrogate,
+    int affine) {
+    const REAL p = layer->p, over = 1 / (p * p), decay = 1 / layer->tau;
+    const REAL vth = layer->vth, vr = layer->vr;
+    const int detach = layer->detach;
     for (int64_t t = T - 1; t >= 0; t--) {
         const REAL *restrict xt = x + t * x_step;
         const REAL *restrict gst = gs + t * N;
-        const REAL *restrict now = decayed + t * m;
-        REAL *restrict gxt = gx + t * N;
+        const REAL *restrict now = h + t * m;
+        REAL *restrict ght = gh + t * gh_step;
         for (int64_t i = 0; i < m; i++) {
-            REAL h = now[i] + xt[i];
-            REAL f = NAME(phi)(h - vth, p, over, surrogate);
-            REAL kept = kind == SOFT ? (REAL)1 : 1 - NAME(spike)(h, vth);
-            REAL through = kind == SOFT ? -vth * f : (vr - h) * f;
-            REAL gh = gst[i] * f + gv[i] * (detach ? kept : kept + through);
-            gxt[i] = gh;
-            gv[i] = gh * decay;
+            REAL f = NAME(phi)(now[i] - vth, p, over, surrogate); /* NaN where h is */
+            REAL kept = kind == SOFT || !(now[i] > vth) ? (REAL)1 : (REAL)0;
+            REAL whole = MULTIPLY_ADD(kind == SOFT ? -vth : vr - now[i], f, kept);
+            REAL gradient = MULTIPLY_ADD(g[i], detach ? kept : whole, gst[i] * f);
+            ght[i] = gradient;
+            g[i] = gradient * decay;
+            if (affine) {
+                sum[i] += gradient;
+                dot[i] = MULTIPLY_ADD(gradient, xt[i] - mean[i], dot[i]);
+            }
         }
-        if (gtau)
-            for (int64_t i = 0; i < m; i++) gtau[i] -= gv[i] * now[i];
     }
 }
 
-void NAME(lif_forward)(const REAL *x, int64_t x_step, const REAL *v0, int64_t v0_step, REAL *s,
-                       REAL *v, int64_t T, int64_t N, double tau64, double vth, double vr,
-                       int kind, int threads) {
-    REAL tau = (REAL)tau64;
-    int exact = NAME(is_power_of_two)(tau);
-    if (N == 0) return; /* a step of 0 is more than OpenMP's loop can count */
-    int64_t share = (N + threads - 1) / threads, block = share < MOST_BLOCK ? share : MOST_BLOCK;
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t n = 0; n < N; n += block) {
-        int64_t m = N - n < block ? N - n : block;
-        for (int64_t i = 0; i < m; i++) v[n + i] = v0[(n + i) * v0_step];
-#define RUN(KIND, EXACT)                                                                         \
-    NAME(forward_block)(x + n, x_step, s + n, v + n, T, N, m, tau, vth, vr, KIND, EXACT)
-        switch (kind * 2 + exact) {
-            case 0: RUN(HARD, 0); break;
-            case 1: RUN(HARD, 1); break;
-            case 2: RUN(SOFT, 0); break;
-            default: RUN(SOFT, 1); break;
-        }
-#undef RUN
+/* The blocks with what is constant in a loop known when it is compiled. */
+static ALWAYS_INLINE void NAME(forward_any)(
+    const REAL *x, int64_t x_step, const REAL *alpha, const REAL *beta, REAL *s, int64_t N,
+    REAL *v, int64_t T, int64_t m, const NAME(layer) *layer, int affine) {
+#define RUN(KIND, EXACT) \
+    NAME(forward_block)(x, x_step, alpha, beta, s, N, v, T, m, layer, KIND, EXACT, affine)
+    switch (layer->kind * 2 + layer->exact) {
+        case 0: RUN(HARD, 0); break;
+        case 1: RUN(HARD, 1); break;
+        case 2: RUN(SOFT, 0); break;
+        default: RUN(SOFT, 1); break;
     }
+#undef RUN
 }
 
-/* scratch has room for threads * T * block elements, block <= MOST_BLOCK. gv0 and gtau may be
- * null, both together, where nobody asks for these gradients. */
-void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const REAL *x,
-                        int64_t x_step, const REAL *v0, int64_t v0_step, REAL *scratch,
-                        int64_t block, REAL *gx, REAL *gv0, REAL *gtau, int64_t T, int64_t N,
-                        double tau64, double vth, double vr, double p, int kind, int surrogate,
-                        int detach, int threads) {
-    REAL tau = (REAL)tau64;
-    int exact = NAME(is_power_of_two)(tau);
-#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
-    for (int64_t n = 0; n < N; n += block) {
-        int64_t m = N - n < block ? N - n : block;
-        REAL *decayed = scratch + (int64_t)THREAD_NUMBER * T * block;
-        REAL g[MOST_BLOCK], *sum = gtau ? gtau + n : 0;
-        for (int64_t i = 0; i < m; i++) {
-            decayed[i] = v0[(n + i) * v0_step] / tau;
-            g[i] = gv[(n + i) * gv_step];
-            if (sum) sum[i] = 0;
-        }
-#define RUN(KIND, EXACT)                                                                         \
-    NAME(decay_block)(x + n, x_step, decayed, T, m, tau, vth, vr, KIND, EXACT)
-        switch (kind * 2 + exact) {
-            case 0: RUN(HARD, 0); break;
-            case 1: RUN(HARD, 1); break;
-            case 2: RUN(SOFT, 0); break;
-            default: RUN(SOFT, 1); break;
-        }
-#undef RUN
-#define RUN(KIND, SURROGATE)                                                                     \
-    NAME(backward_block)(gs + n, x + n, x_step, decayed, gx + n, g, sum, T, N, m, tau, vth, vr,  \
-                         p, KIND, SURROGATE, detach)
-        switch (surrogate * 2 + kind) {
-            case 0: RUN(HARD, 0); break;
-            case 1: RUN(SOFT, 0); break;
-            case 2: RUN(HARD, 1); break;
-            case 3: RUN(SOFT, 1); break;
-            case 4: RUN(HARD, 2); break;
-            case 5: RUN(SOFT, 2); break;
-            case 6: RUN(HARD, 3); break;
-            default: RUN(SOFT, 3); break;
-        }
-#undef RUN
-        if (gv0)
-            for (int64_t i = 0; i < m; i++) gv0[n + i] = g[i];
+static ALWAYS_INLINE void NAME(charge_any)(
+    const REAL *x, int64_t x_step, const REAL *alpha, const REAL *beta, const REAL *v, REAL *h,
+    int64_t T, int64_t m, const NAME(layer) *layer, int affine) {
+#define RUN(KIND, EXACT) \
+    NAME(charge_block)(x, x_step, alpha, beta, v, h, T, m, layer, KIND, EXACT, affine)
+    switch (layer->kind * 2 + layer->exact) {
+        case 0: RUN(HARD, 0); break;
+        case 1: RUN(HARD, 1); break;
+        case 2: RUN(SOFT, 0); break;
+        default: RUN(SOFT, 1); break;
     }
+#undef RUN
 }
 
-#undef DECAYED
-#undef HARD
-#undef SOFT
+static ALWAYS_INLINE void NAME(backward_any)(
+    const REAL *gs, int64_t N, const REAL *h, REAL *gh, int64_t gh_step, REAL *g, const REAL *x,
+    int64_t x_step, const REAL *mean, REAL *sum, REAL *dot, int64_t T, int64_t m,
+    const NAME(layer) *layer, int affine) {
+#define RUN(KIND, SURROGATE)                                                                   \
+    NAME(backward_block)(gs, N, h, gh, gh_step, g, x, x_step, mean, sum, dot, T, m, layer, KIND, \
+                         SURROGATE, affine)
+    switch (layer->surrogate * 2 + layer->kind) {
+        case 0: RUN(HARD, 0); break;
+        case 1: RUN(SOFT, 0); break;
+        case 2: RUN(HARD, 1); break;
+        case 3: RUN(SOFT, 1); break;
+        case 4: RUN(HARD, 2); break;
+        case 5: RUN(SOFT, 2); break;
+        case 6: RUN(HARD, 3); break;
+        default: RUN(SOFT, 3); break;
+    }
+#undef RUN
+}

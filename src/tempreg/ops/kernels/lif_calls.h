@@ -1,0 +1,60 @@
+/* LIF alone: forward and backward over all neurons, for one element type (see lif_body.h).
+ *
+ * Layout: x[t * x_step + n]; s, gs and gx[t * N + n] for t < T and n < N; v, gv0 and gtau[n];
+ * v0[n * v0_step] and gv[n * gv_step]. x_step is N, or 0 where every timestep has the same
+ * input; the other steps are 1, or 0 where one number stands for all neurons.
+ */
+
+void NAME(lif_forward)(const REAL *x, int64_t x_step, const REAL *v0, int64_t v0_step, REAL *s,
+                       REAL *v, int64_t T, int64_t N, double tau, double vth, double vr, int kind,
+                       int threads) {
+    const NAME(layer) layer = NAME(layer_of)(tau, vth, vr, 1, kind, 0, 0);
+    if (N == 0) return; /* a step of 0 is more than OpenMP's loop can count */
+    large_result(s, T * N * (int64_t)sizeof(REAL));
+    int64_t share = (N + threads - 1) / threads, block = share < MOST_BLOCK ? share : MOST_BLOCK;
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t n = 0; n < N; n += block) {
+        int64_t m = N - n < block ? N - n : block;
+        for (int64_t i = 0; i < m; i++) v[n + i] = v0[(n + i) * v0_step];
+        NAME(forward_any)(x + n, x_step, 0, 0, s + n, N, v + n, T, m, &layer, 0);
+    }
+}
+
+/* scratch has room for threads * T * block elements, block <= MOST_BLOCK. gv0 and gtau may be
+ * null, both together, where nobody asks for these gradients. */
+void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const REAL *x,
+                        int64_t x_step, const REAL *v0, int64_t v0_step, REAL *scratch,
+                        int64_t block, REAL *gx, REAL *gv0, REAL *gtau, int64_t T, int64_t N,
+                        double tau64, double vth, double vr, double p, int kind, int surrogate,
+                        int detach, int threads) {
+    const NAME(layer) layer = NAME(layer_of)(tau64, vth, vr, p, kind, surrogate, detach);
+    const REAL tau = layer.tau, decay = 1 / tau;
+    const int exact = layer.exact;
+    large_result(gx, T * N * (int64_t)sizeof(REAL));
+#pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
+    for (int64_t n = 0; n < N; n += block) {
+        int64_t m = N - n < block ? N - n : block;
+        REAL *h = scratch + (int64_t)THREAD_NUMBER * T * block;
+        REAL first[MOST_BLOCK], g[MOST_BLOCK];
+        for (int64_t i = 0; i < m; i++) {
+            first[i] = v0[(n + i) * v0_step];
+            g[i] = gv[(n + i) * gv_step];
+        }
+        NAME(charge_any)(x + n, x_step, 0, 0, first, h, T, m, &layer, 0);
+        NAME(backward_any)(gs + n, N, h, gx + n, N, g, 0, 0, 0, 0, 0, T, m, &layer, 0);
+        if (!gv0) continue;
+        for (int64_t i = 0; i < m; i++) {
+            gv0[n + i] = g[i];
+            REAL sum = 0;
+            for (int64_t t = T - 1; t >= 0; t--) {
+                REAL before = first[i];
+                if (t > 0) {
+                    before = h[(t - 1) * m + i];
+                    before = NAME(reset)(before, layer.vth, layer.vr, layer.kind);
+                }
+                sum -= gx[t * N + n + i] * decay * DECAYED(before);
+            }
+            gtau[n + i] = sum;
+        }
+    }
+}

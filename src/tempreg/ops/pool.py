@@ -1,0 +1,126 @@
+"""2x2 average pooling on a CPU through kernels/pool.c, bit for bit as torch's.
+
+torch's own keeps its input until the backward pass, although only its shape is needed, and
+takes several times as long.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from tempreg.ops import cbuild
+
+_PARALLEL_FROM = 65_536
+_SUFFIX = {torch.float32: "float", torch.float64: "double"}
+
+_library = torch.library.Library("tempreg", "FRAGMENT")
+_library.define("average_pool(Tensor x) -> Tensor")
+_library.define("average_pool_backward(Tensor g, int height, int width) -> Tensor")
+
+
+def average_pool_2x2(x: Tensor) -> Tensor:
+    """Means of 2x2 windows of [N, C, H, W]; a last odd row or column is left out.
+
+    Differentiable any number of times.
+    """
+    if (
+        x.device.type == "cpu"
+        and x.dtype in _SUFFIX
+        and min(x.shape[-2:]) >= 2
+        and not torch.compiler.is_compiling()  # which fuses torch's own
+        and cbuild.loads("pool")
+    ):
+        pooled: Tensor = _AveragePool.apply(x)
+        return pooled
+    return F.avg_pool2d(x, 2)
+
+
+class _AveragePool(torch.autograd.Function):
+    """[..., H, W] -> [..., H // 2, W // 2]. Final."""
+
+    @staticmethod
+    def forward(x: Tensor) -> Tensor:
+        pooled: Tensor = torch.ops.tempreg.average_pool(x)
+        return pooled
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.height, ctx.width = inputs[0].shape[-2:]
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Tensor:
+        gradient: Tensor = _AveragePoolBackward.apply(grad_outputs[0], ctx.height, ctx.width)
+        return gradient
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], x: Tensor) -> tuple[Tensor, int]:
+        return _AveragePool.apply(x.movedim(in_dims[0], 0)), 0
+
+
+class _AveragePoolBackward(torch.autograd.Function):
+    """The gradient of `_AveragePool`, which is linear. Final."""
+
+    @staticmethod
+    def forward(g: Tensor, height: int, width: int) -> Tensor:
+        gradient: Tensor = torch.ops.tempreg.average_pool_backward(g, height, width)
+        return gradient
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None, None]:
+        return _AveragePool.apply(grad_outputs[0]), None, None
+
+    @staticmethod
+    def vmap(
+        info: Any, in_dims: tuple[Any, ...], g: Tensor, height: int, width: int
+    ) -> tuple[Tensor, int]:
+        return _AveragePoolBackward.apply(g.movedim(in_dims[0], 0), height, width), 0
+
+
+@functools.cache
+def _kernel(name: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
+    function = cbuild.load("pool")[f"{name}_{_SUFFIX[dtype]}"]
+    function.argtypes = [*[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3, ctypes.c_int]
+    function.restype = None
+    return function
+
+
+def _run(name: str, x: Tensor, out: Tensor, height: int, width: int) -> Tensor:
+    """The kernel on all planes of [..., height, width]."""
+    x, larger = x.contiguous(), max(x.numel(), out.numel())
+    threads = torch.get_num_threads() if larger >= _PARALLEL_FROM else 1
+    _kernel(name, x.dtype)(
+        x.data_ptr(), out.data_ptr(), x.shape[:-2].numel(), height, width, threads
+    )
+    return out
+
+
+def _pool(x: Tensor) -> Tensor:
+    return _run("average_pool", x, _pooled_shape(x), *x.shape[-2:])
+
+
+def _pool_backward(g: Tensor, height: int, width: int) -> Tensor:
+    return _run("average_pool_backward", g, _whole_shape(g, height, width), height, width)
+
+
+def _pooled_shape(x: Tensor) -> Tensor:
+    return x.new_empty((*x.shape[:-2], x.shape[-2] // 2, x.shape[-1] // 2))
+
+
+def _whole_shape(g: Tensor, height: int, width: int) -> Tensor:
+    return g.new_empty((*g.shape[:-2], height, width))
+
+
+_library.impl("average_pool", _pool, "CPU")
+_library.impl("average_pool_backward", _pool_backward, "CPU")
+torch.library.register_fake("tempreg::average_pool")(_pooled_shape)
+torch.library.register_fake("tempreg::average_pool_backward")(_whole_shape)
