@@ -1,0 +1,8 @@
+"""The data sets of images that are read from files."""
+
+from __future__ import annotations
+
+from tempreg.data.source import Source
+from tempreg.data.static.idx import MNIST, FashionMNIST
+
+STATIC_SOURCES: tuple[Source, ...] = (MNIST(), FashionMNIST())
