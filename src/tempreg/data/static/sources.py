@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from tempreg.data.source import Source
 from tempreg.data.static.idx import MNIST, FashionMNIST
+from tempreg.data.static.npz import EncodedCIFAR10, Npz
 
-STATIC_SOURCES: tuple[Source, ...] = (MNIST(), FashionMNIST())
+STATIC_SOURCES: tuple[Source, ...] = (MNIST(), FashionMNIST(), EncodedCIFAR10(), Npz())
