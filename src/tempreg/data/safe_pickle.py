@@ -57,7 +57,8 @@ class _Array(np.ndarray[Any, np.dtype[np.uint8]]):
         _, shape, kind, fortran, values = state
         if not isinstance(kind, _Bytes) or not isinstance(values, bytes):
             raise DataError(_NOT_BYTES)
-        super().__setstate__((1, shape, np.dtype(np.uint8), bool(fortran), values))  # type: ignore[misc]
+        state = (1, shape, np.dtype(np.uint8), np.bool_(fortran), values)
+        super().__setstate__(state)
 
 
 class _Bytes:
@@ -86,7 +87,7 @@ def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
     """An empty array, whose state follows."""
     if kind is not _ArrayKind:
         raise DataError("rebuilds something else than an array: it is refused")
-    return np.ndarray.__new__(_Array, (0,), np.uint8)
+    return _Array((0,), np.uint8)
 
 
 def _encode(text: Any, encoding: Any) -> bytes:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tempreg.data.base import DataSet
 from tempreg.data.options import DataOptions
@@ -170,7 +171,7 @@ class CIFAR100(CIFAR):
     )
 
 
-def _pixels(rows: np.ndarray) -> np.ndarray:
+def _pixels(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """[N, 3072] to [N, 32, 32, 3]."""
     return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
 

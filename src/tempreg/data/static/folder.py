@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from tempreg.data.options import DataOptions
 from tempreg.data.single import Reading
 from tempreg.data.source import DataError, Source
 from tempreg.data.static.arrays import Images, Statistics, array_data_set, drawn_parts, measured
+
+if TYPE_CHECKING:
+    from tempreg.data.checks import Check
 
 IN_MEMORY = 256 << 20
 """Sets of at most so many bytes of pixels are kept in memory."""
@@ -83,6 +86,15 @@ class FileSource(Source):
 
     def load(self, options: DataOptions) -> DataSet:
         """See `Source`; parts that aren't there are drawn from the training part."""
+        return self._load(options, IN_MEMORY)
+
+    def check(self, options: DataOptions) -> Check:
+        """See `Source`; goes on after a damaged image."""
+        from tempreg.data.checks import check_splits
+
+        return check_splits(self._load(options, 0))
+
+    def _load(self, options: DataOptions, in_memory: int) -> DataSet:
         folder = self.folder(options)
         if missing := self.missing(folder):
             raise DataError(f"{self.name} is not complete: {missing[0]}. {self.instructions}")
@@ -101,7 +113,7 @@ class FileSource(Source):
         size = options.size or self.size
         (height, width), channels = self._shape(files, size)
         everything = sum(map(len, files.values()))
-        if everything * height * width * channels <= IN_MEMORY:
+        if everything * height * width * channels <= in_memory:
             images = {
                 part: Images(_all(files[part], (height, width, channels), size), labels[part])
                 for part in files

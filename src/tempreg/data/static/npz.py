@@ -81,8 +81,8 @@ def pixels_of(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
     if values.dtype.kind == "f":
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
             raise DataError(f"{where} holds floating-point values outside of 0 ... 1: scale them")
-        return (values * 255).round().astype(np.uint8)
-    if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
+        values = (values * 255).round()
+    elif values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 255:
         raise DataError(f"{where} must hold numbers from 0 to 255, or from 0 to 1 as floats")
     return values.astype(np.uint8)
 
