@@ -10,6 +10,10 @@ class RequestError(ValueError):
     """What was asked for can't be done as it stands. Subclassed by layer; exit code 2."""
 
 
+class PackageMissing(RequestError):
+    """A package that this needs is not installed; the message names its extra. Final."""
+
+
 class RunStopped(RuntimeError):
     """A run that began didn't end. Subclassed by reason."""
 

@@ -33,6 +33,9 @@ from tempreg.training.loop import Trainer
 from tempreg.training.progress import Reporter, Silent
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
 
+_NO_MEANING = ("workers",)
+"""Settings that change how long a run takes and nothing else: it may go on with other ones."""
+
 
 def train(
     config: RunConfig, out: Path, *, resume: bool = False, reporter: Reporter | None = None
@@ -41,8 +44,8 @@ def train(
 
     Args:
         config: all settings.
-        out: a new or empty folder; with `resume`, possibly one with a run of equal settings,
-            which is continued, or only read where it is finished.
+        out: a new or empty folder; with `resume`, possibly one with a run of equal settings (but
+            for `workers`), which is continued, or only read where it is finished.
         resume: whether to continue.
         reporter: told about progress; silent by default.
 
@@ -90,6 +93,8 @@ def train(
     if not fabric.is_global_zero:
         fabric.barrier()
         return trainer.fit()
+    for remark in data.remarks:
+        trainer.reporter.remark(remark)
     with run.locked():
         if not continuing:
             run.check_new()
@@ -104,7 +109,7 @@ def check_same_run(run: RunDirectory, config: RunConfig) -> None:
     """RunDirectoryError where the run in the folder has other settings, naming the first."""
     before = dict(_flat(config_to_dict(read_config(run.config))))
     for name, value in _flat(config_to_dict(config)):
-        if before[name] != value:
+        if before[name] != value and name not in _NO_MEANING:
             raise RunDirectoryError(
                 f"the run in {run.path} has {name}: {before[name]!r}, not {value!r}: continue it "
                 "with its own settings, or give another --out"
@@ -153,10 +158,11 @@ def _digest(config: RunConfig) -> str:
     """What stands for a configuration in checkpoints and summaries.
 
     Settings at their default are left out, so that a later version with more settings reads
-    what this one trained.
+    what this one trained; and those without a meaning, so that the run may go on with others.
     """
     default = dict(_flat(config_to_dict(RunConfig())))
-    chosen = {k: v for k, v in _flat(config_to_dict(config)) if v != default[k]}
+    flat = _flat(config_to_dict(config))
+    chosen = {k: v for k, v in flat if v != default[k] and k not in _NO_MEANING}
     return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
 
 

@@ -99,7 +99,7 @@ TRAINING_MISTAKES = [
     ("nmnist-trt --objective.decay -1", "objective.decay must be >= 0, got -1.0"),
     ("nmnist-trt --num-steps 0", "num_steps must be >= 1, got 0"),
     ("nmnist-trt --out /proc/x", "can't be written to"),
-    ("nmnist-trt --data.size 48", "leave data.size out"),
+    ("fashion-trt --data.size 48", "leave data.size out"),
     ("missing.yaml", "there is no configuration file missing.yaml"),
     ("paper-cifar10 --precision 32-true", "no reader for the data set 'cifar10'"),
     ("nmnist-trt --model.name resnet91 --model.channels null", "did you mean 'resnet19'"),

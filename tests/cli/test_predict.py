@@ -54,7 +54,7 @@ def test_recordings_as_in_the_data_set_and_bad_files_by_name(
     assert len(errors) == 5
     for error, file in zip(errors, bad, strict=True):
         assert error.startswith(f"tempreg: error: {file}")
-    assert "event 1 of recording 0 has x outside 0 ... 33" in errors[0]
+    assert "event 1 has x = 99, outside 0 ... 33" in errors[0]
     plain = tempreg("predict", "run", "one.bin")
     assert plain.returncode == 0
     assert "timestep   2" in plain.stdout

@@ -15,7 +15,7 @@ import scipy.io
 from numpy.typing import NDArray
 
 from tempreg.data.embedded import nmnist_recordings
-from tempreg.data.event_files import READERS, Recording, read_recording
+from tempreg.data.event_files import READERS, Recording, read_recording, read_recordings
 from tempreg.data.source import DataError
 
 Events = NDArray[np.int64]
@@ -71,6 +71,45 @@ def evt2(events: Events) -> bytes:
     return raw
 
 
+def flatbuffer(identifier: bytes, slots: list[int], body: bytes) -> bytes:
+    """A table whose only field is in the last of `slots`, an offset to `body` just behind it."""
+    vtable = struct.pack(f"<{2 + len(slots)}H", 4 + 2 * len(slots), 8, *slots)
+    vtable += bytes(-len(vtable) % 4)
+    whole = struct.pack("<I", 8 + len(vtable)) + identifier + vtable
+    whole += struct.pack("<iI", len(vtable), 4) + body
+    return struct.pack("<I", len(whole)) + whole
+
+
+def aedat4(events: Events, at_once: int = 70) -> bytes:
+    """Uncompressed, without a table of packets, by flatbuffers/*.fbs of the aedat library."""
+    xml = b"""<dv version="2.0"><node name="outInfo"><node name="0">
+        <attr key="typeIdentifier" type="string">EVTS</attr><node name="info">
+        <attr key="sizeX" type="int">40</attr><attr key="sizeY" type="int">36</attr>
+        </node></node></node></dv>"""
+    raw = b"#!AER-DAT4.0\r\n"
+    raw += flatbuffer(b"IOHE", [0, 0, 4], struct.pack("<I", len(xml)) + xml + b"\0")
+    for k in range(0, len(events), at_once):
+        part = events[k : k + at_once].tolist()
+        body = struct.pack("<I", len(part))
+        body += b"".join(struct.pack("<qhh?3x", t, x, y, p) for t, x, y, p in part)
+        packet = flatbuffer(b"EVTS", [4], body)
+        raw += struct.pack("<II", 0, len(packet)) + packet
+    return raw
+
+
+def evt3(events: Events) -> bytes:
+    raw, high, low = b"% format EVT3;height=480;width=640\n% end\n", -1, -1
+    for t, x, y, p in events.tolist():
+        while high < t >> 12:
+            high, low = high + 1, -1
+            raw += struct.pack("<H", 8 << 12 | high)
+        if t & 0xFFF != low:
+            low = t & 0xFFF
+            raw += struct.pack("<H", 6 << 12 | low)
+        raw += struct.pack("<HH", y, 2 << 12 | p << 11 | x)
+    return raw
+
+
 def same(found: Recording, events: Events) -> bool:
     return np.array_equal(np.stack([found.t, found.x, found.y, found.p], axis=1), events)
 
@@ -78,7 +117,7 @@ def same(found: Recording, events: Events) -> bool:
 @pytest.mark.parametrize(
     ("suffix", "layout"),
     [(".bin", forty_bit), (".aedat", dvs128), (".aedat", lambda e: dvs128(e, 1)),
-     (".aedat", aedat3), (".dat", dat), (".raw", evt2)],
+     (".aedat", aedat3), (".dat", dat), (".raw", evt2), (".raw", evt3), (".aedat4", aedat4)],
 )  # fmt: skip
 def test_original_layouts(tmp_path: Path, events: Events, suffix: str, layout) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / f"a{suffix}"
@@ -86,9 +125,9 @@ def test_original_layouts(tmp_path: Path, events: Events, suffix: str, layout) -
     assert same(read_recording(path), events)
     for cut in (1, 3):
         path.write_bytes(layout(events)[:-cut])
-        if suffix == ".raw":
-            continue  # its library reads what is whole
-        with pytest.raises(DataError, match=r"a\.(bin|aedat|dat).*truncated"):
+        with pytest.raises(
+            DataError, match=r"a\.(bin|aedat|dat|raw).*(truncated|can't be decoded)"
+        ):
             read_recording(path)
 
 
@@ -152,6 +191,83 @@ def test_counters_that_wrap(tmp_path: Path, events: Events) -> None:
     assert same(found, np.array([[5, 1, 2, 1], [8195, 3, 4, 0]]))
 
 
+def test_evt3_runs_of_pixels_and_what_comes_before_the_first_time(tmp_path: Path) -> None:
+    words = [
+        2 << 12 | 9,  # no time yet
+        8 << 12 | 0xFFF, 6 << 12 | 100, 2 << 12 | 3,  # no row yet
+        0 << 12 | 7, 2 << 12 | 1 << 11 | 3,
+        3 << 12 | 1 << 11 | 20, 4 << 12 | 0b100000000001, 5 << 12 | 0b10000010, 5 << 12 | 1,
+        8 << 12 | 0, 2 << 12 | 5,  # the 24 bits of time are full; the lower ones are 0 again
+        6 << 12 | 4, 2 << 12 | 6,
+    ]  # fmt: skip
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt 3.0\n% geometry 64x8\n% end\n" + struct.pack("<14H", *words))
+    found, first = read_recording(path), 0xFFF << 12 | 100
+    expected = [[first, x, 7, 1] for x in (3, 20, 31, 33, 39, 40)]
+    assert same(found, np.array([*expected, [2**24, 5, 7, 0], [2**24 + 4, 6, 7, 0]]))
+    assert found.sensor_size == (8, 64)
+
+
+def test_size_by_the_file_and_events_outside_of_it(tmp_path: Path, events: Events) -> None:
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(aedat4(events))
+    assert read_recording(path).sensor_size == (36, 40)
+    events[5, 2] = 36
+    path.write_bytes(aedat4(events))
+    with pytest.raises(DataError, match=r"a\.aedat4: event 5 has y = 36, outside 0 \.\.\. 35"):
+        read_recording(path)
+
+
+def test_counter_of_23_bits_that_wraps_and_slight_disorder(tmp_path: Path, events: Events) -> None:
+    events[:, 0] += 2**23 - 100_000
+    wrapped = events.copy()
+    wrapped[:, 0] %= 2**23
+    assert (np.diff(wrapped[:, 0]) < 0).any()
+    good, bad = tmp_path / "good.bin", tmp_path / "bad.bin"
+    good.write_bytes(forty_bit(wrapped))
+    assert same(read_recording(good), events)
+    both = read_recordings([good, good], (34, 34))
+    assert np.array_equal(both.t, np.tile(events[:, 0], 2))
+    events[:, 0] -= 2**23 - 100_000
+    events[7, 0] = events[6, 0] - 1
+    bad.write_bytes(forty_bit(events))
+    for read in (read_recording, lambda path: read_recordings([good, path], (34, 34))):
+        with pytest.raises(DataError, match=r"bad\.bin: event 7 has t = \d+, before the event"):
+            read(bad)
+
+
+def test_many_at_once_are_as_one_by_one(tmp_path: Path, events: Events) -> None:
+    paths = [tmp_path / f"{i}.bin" for i in range(5)]
+    for i, path in enumerate(paths):
+        path.write_bytes(forty_bit(events[i * 30 :]))
+    overflow = np.concatenate([events[:3], [[events[3, 0], 0, 240, 0]], events[4:]])
+    for last in (events[:1], overflow):
+        paths[-1].write_bytes(forty_bit(last))
+        whole, place = read_recordings(paths, (34, 34)), 0
+        for path in paths:
+            one = read_recording(path)
+            part = slice(place, place := place + len(one.t))
+            for name in "txyp":
+                assert np.array_equal(getattr(whole, name)[part], getattr(one, name))
+        assert place == whole.offsets[-1]
+        assert read_recordings(paths, None).sensor_size == (
+            max(events[:, 2]) + 1, max(events[:, 1]) + 1
+        )  # fmt: skip
+
+
+def test_mat_of_six_columns_and_one_that_is_too_large(tmp_path: Path, events: Events) -> None:
+    t, x, y, p = events.T.astype(float)
+    six = np.stack([t, 0 * t, 0 * t - 1, x, y, 2 * p - 1], axis=1)
+    scipy.io.savemat(tmp_path / "a.mat", {"out1": six}, do_compression=True)
+    assert same(read_recording(tmp_path / "a.mat"), events)
+    scipy.io.savemat(tmp_path / "b.mat", {"out1": six})
+    raw = (tmp_path / "b.mat").read_bytes()
+    shape = struct.pack("<II", 200, 6)
+    (tmp_path / "b.mat").write_bytes(raw.replace(shape, struct.pack("<II", 2**30, 6), 1))
+    with pytest.raises(DataError, match=r"b\.mat declares \(1073741824, 6\) numbers in out1"):
+        read_recording(tmp_path / "b.mat")
+
+
 @pytest.mark.parametrize(
     ("suffix", "raw", "words"),
     [
@@ -166,6 +282,7 @@ def test_counters_that_wrap(tmp_path: Path, events: Events) -> None:
         (".aedat4", b"#!AER-DAT4.0\r\n" + bytes(200), "can't be decoded"),
         (".aedat4", b"#!AER-DAT4.0\r\n\xff\xff\xff\x7f", "can't be decoded"),
         (".raw", b"no header", "must begin with"),
+        (".raw", b"% evt 2.1\n% end\n12345678", "EVT 2 or EVT 3"),
         (".dat", b"\0" * 16, "doesn't begin with %"),
         (".dat", b"% Height 3\n% Width 3\n\0\x08" + struct.pack("<II", 0, 9), "x = 9, outside"),
         (".npy", b"text, not an array", "no NumPy array"),

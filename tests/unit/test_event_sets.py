@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
+import signal
+import time
+from collections.abc import Iterator
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +20,15 @@ from hypothesis import strategies as st
 
 from tempreg.data import DataError, DataOptions, Recordings, events_to_frames, load_dataset
 from tempreg.data.base import SPLITS
+from tempreg.data.content_key import content_key
 from tempreg.data.embedded import nmnist_recordings
+from tempreg.data.event_files import read_recording
 from tempreg.data.event_sets import parts
 from tempreg.data.event_sources import EventFolder
 from tempreg.data.folders import class_folders
-from tempreg.data.frame_cache import FrameSplit, cached, opened
+from tempreg.data.frame_cache import Chunk, FrameFile, FrameSplit, cached, opened
 from tempreg.data.frames import frames_of, resized, resized_as_published
+from tempreg.data.single import describe, described
 from tests.unit.test_data import recordings
 from tests.unit.test_event_files import aedat3, forty_bit
 
@@ -30,7 +38,7 @@ def test_duration_keeps_what_lies_within(r: Recordings, steps: int, ms: float) -
     frames = events_to_frames(r, steps, "duration", ms)
     for i in range(len(r)):
         t = r.t[r.offsets[i] : r.offsets[i + 1]]
-        step = np.floor((t - t[:1]) / (ms * 1000))
+        step = np.floor((t - t[:1]) / round(ms * 1000, 6))
         expected = np.bincount(step[step < steps].astype(int), minlength=steps)
         assert frames[i].sum(dim=(1, 2, 3)).tolist() == expected.tolist()
 
@@ -113,7 +121,7 @@ def load(path: Path, name: str = "event-folder", **options: object) -> list[torc
 
 
 def entries(own: Path) -> list[Path]:
-    return sorted((own.parent / "cache" / "frames").iterdir())
+    return sorted((own.parent / "cache" / "frames").glob("*.frames*"))
 
 
 def test_cached_frames_are_the_frames(own: Path) -> None:
@@ -161,20 +169,114 @@ def test_full_disk_leaves_nothing(own: Path) -> None:
     path = own.parent / "cache" / "frames" / "x.frames"
 
     def full():  # type: ignore[no-untyped-def]
-        yield torch.zeros(1, 2, 2, 3, 3, dtype=torch.int16)
+        yield Chunk(torch.zeros(1, 2, 2, 3, 3, dtype=torch.int16), 0, 0)
         raise OSError(28, os.strerror(28))
 
     with pytest.raises(DataError, match=r"No space left on device.*make room"):
-        cached(path, lambda: ((2, 5), full()))
+        cached(path, 2, lambda: ((3, 3), full()))
     assert entries(own) == []
 
 
+def _store(path: Path) -> FrameFile:
+    values = torch.arange(64 * 200, dtype=torch.int16).reshape(64, 2, 2, 5, 10)
+    return cached(path, 64, lambda: ((5, 10), (Chunk(v[None], 1, 1) for v in values)))
+
+
 def test_several_processes_at_once(own: Path) -> None:
+    path = own.parent / "cache" / "frames" / "x.frames"
     with get_context("spawn").Pool(2) as pool:
-        results = pool.map(load, [own] * 4)
-    plain = load(own, cache=False)
-    assert all(torch.equal(a, b) for r in results for a, b in zip(plain, r, strict=True))
-    assert len(entries(own)) == 1
+        found = pool.map(_store, [path] * 16)
+    assert len(set(found)) == 1
+    assert found[0].events == (64, 64)
+    assert found[0].map().ravel().tolist() == list(range(64 * 200))
+    assert entries(own) == [path]
+
+
+def _stop_halfway(path: Path, halfway: Any) -> FrameFile:
+    def chunks() -> Iterator[Chunk]:
+        for i in range(64):
+            if i == 32 and halfway is not None:
+                halfway.set()
+                time.sleep(600)
+            yield Chunk(torch.full((1, 2, 2, 50, 100), i, dtype=torch.int16), 1, 1)
+
+    return cached(path, 64, lambda: ((50, 100), chunks()))
+
+
+def test_killed_while_writing(own: Path) -> None:
+    """The kill comes when half of the frames are on disk; the next process starts anew."""
+    path = own.parent / "cache" / "frames" / "x.frames"
+    context = get_context("spawn")
+    halfway = context.Event()
+    process = context.Process(target=_stop_halfway, args=(path, halfway))
+    process.start()
+    assert halfway.wait(120)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert not path.exists()
+    again = _stop_halfway(path, None).map()[:, 0, 0, 0, 0]
+    assert again.tolist() == list(range(64))
+
+
+def test_content_is_read_again_only_where_something_changed(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempreg.data.content_key.YOUNG_SECONDS", 0.0)
+    files = sorted(own.rglob("*.bin"))
+    notes = own.parent / "notes"
+    first = content_key(files, own, notes)
+    with monkeypatch.context() as closed:
+        closed.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} was read"))
+        assert content_key(files, own, notes) == first
+    moved = own.rename(own.parent / "moved")
+    files = sorted(moved.rglob("*.bin"))
+    assert content_key(files, moved, notes) == first
+    before = files[3].stat()
+    raw = bytearray(files[3].read_bytes())
+    raw[0] ^= 1
+    files[3].write_bytes(raw)
+    os.utime(files[3], ns=(before.st_atime_ns, before.st_mtime_ns))
+    changed = content_key(files, moved, notes)
+    assert changed != first
+    for note in notes.iterdir():
+        note.write_text("damaged")
+    assert content_key(files, moved, notes) == changed
+    monkeypatch.setattr("tempreg.data.content_key.YOUNG_SECONDS", 3600.0)
+    for note in notes.iterdir():
+        note.unlink()
+    assert content_key(files, moved, notes) == changed
+    assert not list(notes.iterdir())
+
+
+def test_what_was_guessed_and_left_out_is_said(own: Path) -> None:
+    def remarks(**options: object) -> tuple[str, ...]:
+        return load_dataset("event-folder", num_steps=2, path=own, **options).remarks
+
+    guessed = "sensor size, by the recordings: 34 x 34"
+    assert remarks() == (guessed,)
+    events = [read_recording(path).t for path in own.rglob("*.bin")]
+    kept = sum(int((t - t[0] < 40_000).sum()) for t in events)
+    for cache in (True, True, False):
+        first, second = remarks(frames="duration", frame_ms=20, cache=cache)
+        assert first == guessed
+        assert second.startswith(f"the frames hold {kept / 1000:.1%} of 1,000 events")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"frames": "count", "size": 20}, {"frames": "duration", "frame_ms": 9.5},
+     {"normalise": "percentile"}, {"size": 12, "resize": "paper"}],
+)  # fmt: skip
+def test_a_single_file_is_read_as_in_training(own: Path, options: dict[str, Any]) -> None:
+    asked = DataOptions(num_steps=3, path=own, **options)
+    data = EventFolder().load(asked)
+    _, samples = EventFolder().samples(own)
+    row = parts(samples, asked)[2][1]
+    reading = described(json.loads(json.dumps(describe(data)))).reading
+    assert reading is not None
+    one = reading.read(samples[row].path, asked)
+    assert torch.equal(one, data.test.inputs(torch.tensor([1])))
 
 
 def test_faults_name_the_file_and_leave_nothing(own: Path) -> None:

@@ -18,8 +18,10 @@ from torch import Tensor
 from tempreg.config import RunConfig
 from tempreg.data import DataError, DataSet, Split, load_dataset
 from tempreg.runs import train
-from tempreg.training.loading import Loader
+from tempreg.training.interrupt import Interrupted
+from tempreg.training.loading import Loader, WorkerLost
 from tests.conftest import COMMAND, said, same_weights
+from tests.unit.test_resume import StopAfter
 
 
 class Damaged(Split):
@@ -119,3 +121,26 @@ def test_ctrl_c_with_workers_is_one_sentence_and_the_run_goes_on(
     done = tempreg("train", "--resume", "--out", "cut")
     assert done.returncode == 0, done.stderr
     assert same_weights(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_worker_that_is_killed_ends_the_pass_in_a_sentence() -> None:
+    data = load_dataset("nmnist", num_steps=2)
+    parts = torch.arange(700).split(7)
+    with Loader(data, workers=1) as loader:
+        batches = loader.batches("train", parts)
+        next(batches)
+        (worker,) = multiprocessing.active_children()
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(WorkerLost, match="killed"):
+            for _ in batches:
+                pass
+
+
+def test_a_run_goes_on_with_other_workers(tiny: RunConfig, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(tiny, tmp_path / "run", reporter=StopAfter(25))
+    summary = train(replace(tiny, workers=1), tmp_path / "run", resume=True)
+    assert train(replace(tiny, workers=2), tmp_path / "run", resume=True) == summary
+    train(tiny, tmp_path / "whole")
+    assert same_weights(tmp_path / "run", tmp_path / "whole")

@@ -26,6 +26,7 @@ from tempreg.analysis.aligned import aligned
 from tempreg.analysis.capture import batch_dim, check_data, chunks, evaluating, logits_of
 from tempreg.analysis.result import Result
 from tempreg.analysis.weights import moved_weights
+from tempreg.errors import PackageMissing
 from tempreg.neurons import Neuron
 from tempreg.ops.lif_reference import lif_reference
 from tempreg.surrogate import BothModesSpike
@@ -90,7 +91,8 @@ def surrogate_curvature(
         chunk: samples at once, >= 1, which bounds memory to a few graphs of so many samples.
 
     Raises:
-        ValueError: bad arguments or data, or curvlinops is missing.
+        ValueError: bad arguments or data.
+        PackageMissing: curvlinops is not installed.
     """
     check_data(inputs, targets)
     if probes < 1:
@@ -130,7 +132,7 @@ def surrogate_operator(
 ) -> Iterator[Any]:
     """curvlinops' linear operator of "Hessian" or "GGN", to be used inside the block."""
     if find_spec("curvlinops") is None:
-        raise ValueError(
+        raise PackageMissing(
             'curvature needs curvlinops, which is not installed: pip install "tempreg[curvature]"'
         )
     from curvlinops import GGNLinearOperator, HessianLinearOperator

@@ -73,9 +73,8 @@ def add_settings(parser: Parser, without: Sequence[str] = ()) -> None:
 
 def config_from(source: str, words: argparse.Namespace) -> RunConfig:
     """The preset or file called `source`, with the settings given as flags."""
-    from tempreg.config import PRESETS, ConfigError, config_from_dict, config_to_dict, read_config
-    from tempreg.config.structure import leaves, suggest
-    from tempreg.config.yaml import parse
+    from tempreg.config import PRESETS, ConfigError, read_config
+    from tempreg.config.structure import suggest
 
     if source in PRESETS:
         config = PRESETS[source]()
@@ -84,6 +83,15 @@ def config_from(source: str, words: argparse.Namespace) -> RunConfig:
     else:
         hint = suggest(source, PRESETS) or f": the presets are {', '.join(PRESETS)}"
         raise ConfigError(f"there is no preset {source!r}{hint}; a file must end in .yaml")
+    return with_flags(config, words)
+
+
+def with_flags(config: RunConfig, words: argparse.Namespace) -> RunConfig:
+    """The configuration with the settings given as flags."""
+    from tempreg.config import config_from_dict, config_to_dict
+    from tempreg.config.structure import leaves
+    from tempreg.config.yaml import parse
+
     data = config_to_dict(config)
     for dotted, kind, _ in leaves():
         if not hasattr(words, dotted):

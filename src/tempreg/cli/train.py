@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tempreg.cli.parser import Parser, add_settings, config_from
+from tempreg.cli.own import described, guessed_run
+from tempreg.cli.parser import Parser, add_settings, config_from, with_flags
 from tempreg.cli.tables import per_step_table
 
 
@@ -22,16 +23,28 @@ def run(words: Sequence[str]) -> int:
     add_settings(parser)
     args = parser.parse(words)
     source = args.source
-    if source is None:
-        if not args.resume:
-            parser.error("name a preset or a .yaml file (or --resume, to continue a run)")
+    own = getattr(args, "data.path", None)
+    lines: list[str] = []
+    if source is None and args.resume and (own is None or (args.out / "config.yaml").exists()):
         source = str(args.out / "config.yaml")
-    config = config_from(source, args)
+    if source is not None:
+        config = config_from(source, args)
+    elif own is not None:
+        config, found = guessed_run(own)
+        config = with_flags(config, args)
+        lines = described(found, config)
+    else:
+        parser.error(
+            "name a preset or a .yaml file, give --data FOLDER with a folder for each class, or "
+            "--resume, to continue a run"
+        )
 
     from tempreg.runs import train
     from tempreg.training.progress import reporter_for
     from tempreg.training.run_directory import RunDirectory
 
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print("".join(f"{line}\n" for line in lines), end="", flush=True)
     finished = RunDirectory(args.out).summary.exists()
     summary = train(config, args.out, resume=args.resume, reporter=reporter_for())
     if os.environ.get("LOCAL_RANK", "0") != "0":

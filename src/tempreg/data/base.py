@@ -95,6 +95,7 @@ class DataSet:
         in_channels: C of the inputs (2 for events: OFF, ON).
         input_size: (H, W).
         reading: how a file becomes one more sample; None: there is no such way.
+        remarks: what was guessed or left out, a sentence each.
     """
 
     name: str
@@ -105,6 +106,7 @@ class DataSet:
     in_channels: int
     input_size: tuple[int, int]
     reading: Reading | None = None
+    remarks: tuple[str, ...] = ()
 
     def split(self, name: str) -> Split:
         """A split by its name."""

@@ -80,8 +80,8 @@ class EmbeddedNMNIST(Embedded):
         rows = [torch.from_numpy(np.flatnonzero(part == code)) for code in range(len(SPLITS))]
         targets = torch.from_numpy(labels)
         train, validation, test = (ArraySplit(values[r], targets[r]) for r in rows)
-        reading = Reading("events", 2, (34, 34))
         size = (values.shape[-2], values.shape[-1])
+        reading = Reading("events", 2, size, sensor_size=(34, 34))
         classes = tuple("0123456789")
         return DataSet(self.name, train, validation, test, classes, 2, size, reading)
 

@@ -13,20 +13,23 @@ from typing import ClassVar, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from tempreg.data.base import SPLITS, ArraySplit, DataSet, Split
 from tempreg.data.checks import Check, check_recordings
-from tempreg.data.event_files import Recording, guessed_size, read_recording
-from tempreg.data.events import Recordings
-from tempreg.data.frame_cache import FrameSplit, cache_folder, cached
-from tempreg.data.frames import frames_of
+from tempreg.data.content_key import content_key
+from tempreg.data.event_files import guessed_size, joined, read_recording, read_recordings
+from tempreg.data.events import Recordings, frame_bounds
+from tempreg.data.frame_cache import Chunk, FrameSplit, cache_folder, cached
+from tempreg.data.frames import check_frames, frames_of
 from tempreg.data.options import DataOptions
+from tempreg.data.single import Reading
 from tempreg.data.source import DataError, Source
 from tempreg.data.splits import held_out
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Part of the cache's key: raise it whenever the same file and settings give other frames."""
+_BYTES, _CELLS, _LARGEST = 2**19, 2**26, 2**10
+"""Read at a time: of files, of counts in frames, of recordings."""
 TEST_SHARE = 0.1
 """Of each class, where no test part is official: held out before the validation part."""
 
@@ -62,6 +65,7 @@ class EventSource(Source):
 
     def load(self, options: DataOptions) -> DataSet:
         """See `Source`; frames as in `frames_of`, with options.cache kept on disk."""
+        check_frames(options)
         folder = self.folder(options)
         if missing := self.missing(folder):
             raise DataError(f"{self.name} is not complete: {missing[0]}. {self.instructions}")
@@ -71,15 +75,29 @@ class EventSource(Source):
         splits: list[Split]
         if options.cache:
             path = cache_folder() / f"{self.name}-{_key(folder, samples, options)}.frames"
-            frames = cached(path, partial(_built, samples, self.sensor_size, options))
-            height, width = frames.shape[-2:]
+            build = partial(built, samples, self.sensor_size, options)
+            frames = cached(path, len(samples), build)
             splits = [FrameSplit(frames, r, targets[torch.from_numpy(r)]) for r in rows]
+            size, events, shape = frames.sensor_size, frames.events, frames.shape
         else:
-            values = torch.cat(list(_built(samples, self.sensor_size, options)[1]))
-            height, width = values.shape[-2:]
+            size, chunks = built(samples, self.sensor_size, options)
+            held = list(chunks)
+            values = torch.cat([chunk.frames for chunk in held])
             splits = [ArraySplit(values[r], targets[r]) for r in map(torch.from_numpy, rows)]
+            events = sum(chunk.events for chunk in held), sum(chunk.kept for chunk in held)
+            shape = tuple(values.shape)
         train, validation, test = splits
-        return DataSet(self.name, train, validation, test, classes, 2, (height, width))
+        remarks = (
+            [] if self.sensor_size else [f"sensor size, by the recordings: {size[1]} x {size[0]}"]
+        )
+        if events[1] < events[0]:
+            share = f"{events[1] / events[0]:.1%} of {events[0]:,} events"
+            remarks.append(f"the frames hold {share}: the others come after the last frame")
+        input_size = (shape[-2], shape[-1])
+        reading = Reading("events", 2, input_size, sensor_size=size)
+        return DataSet(
+            self.name, train, validation, test, classes, 2, input_size, reading, tuple(remarks)
+        )
 
     def check(self, options: DataOptions) -> Check:
         """See `Source`; every file is read, also those after a damaged one."""
@@ -108,48 +126,77 @@ def parts(samples: list[Sample], options: DataOptions) -> list[NDArray[np.int64]
 
 def _key(folder: Path, samples: list[Sample], options: DataOptions) -> str:
     """A hash of what frames depend on: the files' content, not their age or place."""
+    content = content_key(_files(samples), folder, cache_folder())
     asked = (options.num_steps, options.frames, options.frame_ms, options.normalise)
-    digest = hashlib.blake2b(repr((READER_VERSION, asked, options.size, options.resize)).encode())
-    last: Path | None = None
-    for sample in samples:
-        digest.update(repr((sample.path.relative_to(folder).as_posix(), sample.span)).encode())
-        if sample.path != last:
-            last = sample.path
-            try:
-                digest.update(hashlib.blake2b(last.read_bytes()).digest())
-            except OSError as error:
-                raise DataError(f"{last} can't be read: {error.strerror}") from None
-    return digest.hexdigest()[:32]
+    spans = [sample.span for sample in samples]
+    told = repr((READER_VERSION, content, spans, asked, options.size, options.resize))
+    return hashlib.blake2b(told.encode()).hexdigest()[:32]
 
 
-def _built(
+def _files(samples: list[Sample]) -> list[Path]:
+    """Of the samples in their order, each once."""
+    return list(dict.fromkeys(sample.path for sample in samples))
+
+
+def built(
     samples: list[Sample], sensor_size: tuple[int, int] | None, options: DataOptions
-) -> tuple[tuple[int, int], Iterator[Tensor]]:
-    """For `cached`: all recordings are read once for their size and faults, then for frames."""
-    height = width = events = 0
-    for recording in _recordings(samples):
-        own = recording.sensor_size or (0, 0)
-        height = max(height, own[0], int(recording.y.max(initial=-1)) + 1)
-        width = max(width, own[1], int(recording.x.max(initial=-1)) + 1)
-        events += len(recording.t)
-    size = sensor_size or guessed_size(max(height, 1), max(width, 1))
-    return (len(samples), events), _frames(samples, size, options)
+) -> tuple[tuple[int, int], Iterator[Chunk]]:
+    """The sensor's (H, W), and the frames; where the size isn't known all files are read twice."""
+    if sensor_size is None:
+        sizes = [_read(group, None).sensor_size for group in _groups(samples, _LARGEST)]
+        sensor_size = guessed_size(max(s[0] for s in sizes), max(s[1] for s in sizes))
+    return sensor_size, _frames(samples, sensor_size, options)
 
 
-def _frames(samples: list[Sample], size: tuple[int, int], options: DataOptions) -> Iterator[Tensor]:
-    for sample, recording in zip(samples, _recordings(samples), strict=True):
-        offsets = np.array([0, len(recording.t)])
+def _frames(samples: list[Sample], size: tuple[int, int], options: DataOptions) -> Iterator[Chunk]:
+    for group in _groups(samples, _CELLS // (options.num_steps * 2 * size[0] * size[1])):
+        recordings = _read(group, size)
         try:
-            events = Recordings(recording.t, recording.x, recording.y, recording.p, offsets, size)
-            yield frames_of(events, options)
-        except ValueError as error:
-            raise DataError(f"{sample.path}: {error}") from None
+            frames = frames_of(recordings, options)
+        except ValueError:
+            for index, sample in enumerate(group):
+                try:
+                    frames_of(recordings[index : index + 1], options)
+                except ValueError as error:
+                    raise DataError(f"{sample.path}: {error}") from None
+            raise
+        events = kept = len(recordings.t)
+        if options.frames == "duration":
+            bounds = frame_bounds(recordings, options.num_steps, "duration", options.frame_ms)
+            kept = int((bounds[:, -1] - bounds[:, 0]).sum())
+        yield Chunk(frames, events, kept)
 
 
-def _recordings(samples: list[Sample]) -> Iterator[Recording]:
-    """The recording of each sample; a file with several in a row is read once."""
-    last: Path | None = None
+def _groups(samples: list[Sample], most: int) -> Iterator[list[Sample]]:
+    """Runs of at most `most` samples in files of about _BYTES, or of one file's samples."""
+    group: list[Sample] = []
+    size = 0
     for sample in samples:
+        own = 0 if group and sample.path == group[-1].path else _size(sample.path)
+        if group and (size + own > _BYTES or len(group) >= most):
+            yield group
+            group, size = [], 0
+            own = _size(sample.path)
+        group.append(sample)
+        size += own
+    if group:
+        yield group
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror}") from None
+
+
+def _read(group: list[Sample], size: tuple[int, int] | None) -> Recordings:
+    paths = [sample.path for sample in group]
+    if all(sample.span is None for sample in group):
+        return read_recordings(paths, size)
+    recordings, last = [], None
+    for sample in group:
         if sample.path != last:
             whole, last = read_recording(sample.path), sample.path
-        yield whole if sample.span is None else whole.between(*sample.span)
+        recordings.append(whole if sample.span is None else whole.between(*sample.span))
+    return joined(recordings, paths, size)

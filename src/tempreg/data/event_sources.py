@@ -50,7 +50,11 @@ class NMNIST(EventSource):
 
 
 class NCaltech101(EventSource):
-    """8,709 recordings of 101 classes; no official split, so stratified by seed. Final."""
+    """8,709 recordings of 100 kinds of objects and of background. Final.
+
+    Those are Caltech101's images without Faces, which its authors left out beside Faces_easy.
+    There is no official split, so one is drawn, stratified by seed.
+    """
 
     name: ClassVar[str] = "n-caltech101"
     title: ClassVar[str] = "N-Caltech101"
@@ -94,7 +98,10 @@ class CIFAR10DVS(EventSource):
 
 
 class DVS128Gesture(EventSource):
-    """11 gestures of 29 users, official training and test users; grouped by user. Final."""
+    """11 gestures of 29 users, official training and test users; grouped by user. Final.
+
+    Labels and tables as in its README: class 1 ... 11, begin and end in microseconds.
+    """
 
     name: ClassVar[str] = "dvs128-gesture"
     title: ClassVar[str] = "DVS128 Gesture"

@@ -6,6 +6,7 @@ recordings are kept flat: recording i is the slice offsets[i]:offsets[i+1] of ea
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 BINNINGS = ("time", "count", "duration")
-_EVENTS_AT_ONCE = 4_000_000
+_EVENTS_AT_ONCE = 25_000
+"""Few enough for a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,16 @@ class Recordings:
     """N recordings of one sensor, flat. Final.
 
     Attributes:
-        t: int64 microseconds, not decreasing within a recording.
+        t: microseconds, not decreasing within a recording.
         x, y: column < W and row < H.
         p: polarity, 0 or 1.
         offsets: int64 [N + 1], from 0 to the number of events.
         sensor_size: (H, W).
+
+    The arrays hold whole numbers; small types make small work.
     """
 
-    t: NDArray[np.int64]
+    t: NDArray[Any]
     x: NDArray[Any]
     y: NDArray[Any]
     p: NDArray[Any]
@@ -49,20 +53,25 @@ class Recordings:
             or np.any(np.diff(offsets) < 0)
         ):
             raise ValueError(f"offsets must rise from 0 to the number of events, {events}")
+        if events == 0:
+            return
         height, width = self.sensor_size
         for name, values, limit in (("x", self.x, width), ("y", self.y, height), ("p", self.p, 2)):
-            self._require((values >= 0) & (values < limit), f"{name} outside 0 ... {limit - 1}")
-        rising = np.diff(self.t, prepend=self.t[:1]) >= 0
+            if values.min() < 0 or values.max() >= limit:
+                fine = (values >= 0) & (values < limit)
+                self._refuse(fine, f"{name} outside 0 ... {limit - 1}")
+        rising = np.ones(events, np.bool_)
+        np.greater_equal(self.t[1:], self.t[:-1], out=rising[1:])
         rising[offsets[:-1][offsets[:-1] < events]] = True
-        self._require(rising, "a time before that of the event before it")
+        if not rising.all():
+            self._refuse(rising, "a time before that of the event before it")
 
-    def _require(self, fine: NDArray[np.bool_], fault: str) -> None:
-        if not fine.all():
-            event = int(np.argmin(fine))
-            recording = int(np.searchsorted(self.offsets, event, side="right")) - 1
-            raise ValueError(
-                f"event {event - self.offsets[recording]} of recording {recording} has {fault}"
-            )
+    def _refuse(self, fine: NDArray[np.bool_], fault: str) -> None:
+        event = int(np.argmin(fine))
+        recording = int(np.searchsorted(self.offsets, event, side="right")) - 1
+        raise ValueError(
+            f"event {event - self.offsets[recording]} of recording {recording} has {fault}"
+        )
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -94,8 +103,8 @@ def events_to_frames(
         num_steps: T >= 1.
         by: "time" cuts each recording into T spans of equal length from its first to its last
             event; "count" into T runs of equally many events (to one);
-            "duration" into spans of frame_ms from its first event on.
-        frame_ms: milliseconds a frame with "duration", > 0; else ignored.
+            "duration" into spans of frame_ms from its first event on, to 1e-6 microseconds.
+        frame_ms: milliseconds a frame with "duration", >= 0.001; else ignored.
 
     Returns:
         int16 [N, T, 2, H, W]; ON is channel 1.
@@ -103,68 +112,88 @@ def events_to_frames(
     Raises:
         ValueError: num_steps < 1, an unknown `by`, or over 32,767 events in one cell.
     """
+    bounds = frame_bounds(recordings, num_steps, by, frame_ms)
+    height, width = recordings.sensor_size
+    pixels = height * width
+    frames = np.zeros((len(recordings), num_steps, 2, height, width), np.int16)
+    most = np.iinfo(np.int16).max
+    for first, last in _groups(recordings.offsets):
+        sizes = np.diff(bounds[first:last]).ravel()
+        x, y, p = _inside(recordings, bounds[first:last])
+        begins = np.arange(len(sizes)) * 2 * pixels
+        cell = np.repeat(begins.astype(_index_type(len(sizes) * 2 * pixels)), sizes)
+        cell += np.multiply(p, pixels, dtype=cell.dtype)
+        cell += np.multiply(y, width, dtype=cell.dtype)
+        cell += x.astype(cell.dtype, copy=False)
+        if sizes.max() > most and (largest := np.unique(cell, return_counts=True)[1].max()) > most:
+            raise ValueError(
+                f"one pixel has {largest} events in one timestep, more than a frame can "
+                "hold (32,767): use more timesteps"
+            )
+        np.add.at(frames[first:last].reshape(-1), cell, np.int16(1))
+    return torch.from_numpy(frames)
+
+
+def _inside(recordings: Recordings, bounds: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    """x, y and p of the events that are in a frame."""
+    starts, ends = bounds[:, 0], bounds[:, -1]
+    for values in (recordings.x, recordings.y, recordings.p):
+        if (starts[1:] == ends[:-1]).all():
+            yield values[starts[0] : ends[-1]]
+        else:
+            yield np.concatenate([values[a:b] for a, b in zip(starts, ends, strict=True)])
+
+
+def _index_type(length: int) -> type[np.signedinteger[Any]]:
+    """The smaller the numbers, the less memory is touched."""
+    return np.int32 if length < 2**31 else np.int64
+
+
+def frame_bounds(
+    recordings: Recordings, num_steps: int, by: str, frame_ms: float | None = None
+) -> NDArray[np.int64]:
+    """Which events are in which frame: those from bounds[i, k] up to bounds[i, k + 1].
+
+    Args and ValueError: see `events_to_frames`.
+
+    Returns:
+        int64 [N, T + 1]; events from bounds[i, T] on are in no frame.
+    """
+    check_binning(num_steps, by, frame_ms)
+    offsets, step = recordings.offsets, np.arange(num_steps + 1)
+    if by == "count":
+        # Event i of n is in frame floor(i T / n), so frame k begins at ceil(k n / T).
+        return offsets[:-1, None] + -(-step * np.diff(offsets)[:, None] // num_steps)
+    bounds = np.repeat(offsets[:-1, None], num_steps + 1, axis=1)
+    for row, start, end in zip(bounds, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        if start == end:
+            continue
+        t = recordings.t[start:end]
+        first, last = int(t[0]), int(t[-1])
+        if by == "time":
+            # t is in frame floor((t - first) T / (last - first + 1)).
+            begin = -(-step * (last - first + 1) // num_steps)
+        else:
+            begin = np.ceil(step * round((frame_ms or 0.0) * 1000, 6))
+        inside = begin <= last - first
+        # In the type of t, for else all of t would be converted.
+        row += np.where(inside, 0, end - start)
+        row[inside] += np.searchsorted(t, (begin[inside] + first).astype(t.dtype))
+    return bounds
+
+
+def check_binning(num_steps: int, by: str, frame_ms: float | None) -> None:
+    """ValueError for what `events_to_frames` can't do."""
     if num_steps < 1:
         raise ValueError(f"num_steps must be >= 1, got {num_steps}")
     if by not in BINNINGS:
         raise ValueError(f"unknown binning {by!r}: choose one of {', '.join(BINNINGS)}")
     if by == "duration" and not (frame_ms is not None and 0.001 <= frame_ms < 1e12):
         raise ValueError(f"duration needs frame_ms of at least 0.001, got {frame_ms}")
-    height, width = recordings.sensor_size
-    shape = (num_steps, 2, height, width)
-    frames = torch.empty((len(recordings), *shape), dtype=torch.int16)
-    for first, last in _groups(recordings.offsets):
-        part = recordings[first:last]
-        sizes = np.diff(part.offsets)
-        sample = np.repeat(np.arange(len(part)), sizes)
-        if by == "time":
-            step = _by_time(part, sizes, num_steps)
-        elif by == "count":
-            step = _by_count(sizes, num_steps)
-        else:
-            step = _by_duration(part, sizes, num_steps, frame_ms or 0.0)
-        cell = ((sample * num_steps + step) * 2 + part.p) * height + part.y
-        cell = cell * width + part.x
-        if by == "duration":
-            cell = cell[step < num_steps]
-        counts = np.bincount(cell, minlength=len(part) * int(np.prod(shape)))
-        if counts.size and counts.max() > np.iinfo(np.int16).max:
-            raise ValueError(
-                f"one pixel has {counts.max()} events in one timestep, more than a frame can "
-                "hold (32,767): use more timesteps"
-            )
-        frames[first:last] = torch.from_numpy(counts.astype(np.int16).reshape(-1, *shape))
-    return frames
-
-
-def _by_time(part: Recordings, sizes: NDArray[np.int64], num_steps: int) -> NDArray[np.int64]:
-    """floor((t - t_first) T / (t_last - t_first + 1)), in whole numbers."""
-    filled = np.flatnonzero(sizes)
-    start, span = np.zeros(len(sizes), np.int64), np.ones(len(sizes), np.int64)
-    start[filled] = part.t[part.offsets[filled]]
-    span[filled] = part.t[part.offsets[filled + 1] - 1] - start[filled] + 1
-    return (part.t - np.repeat(start, sizes)) * num_steps // np.repeat(span, sizes)
-
-
-def _by_duration(
-    part: Recordings, sizes: NDArray[np.int64], num_steps: int, frame_ms: float
-) -> NDArray[np.int64]:
-    """floor((t - t_first) / frame_ms), num_steps where that is beyond the last frame."""
-    filled = np.flatnonzero(sizes)
-    start = np.zeros(len(sizes), np.int64)
-    start[filled] = part.t[part.offsets[filled]]
-    elapsed = part.t - np.repeat(start, sizes)
-    return np.minimum(np.floor(elapsed / (frame_ms * 1000)), num_steps).astype(np.int64)
-
-
-def _by_count(sizes: NDArray[np.int64], num_steps: int) -> NDArray[np.int64]:
-    """floor(i T / n) for event i of a recording's n."""
-    first = np.repeat(np.cumsum(sizes) - sizes, sizes)
-    index = np.arange(sizes.sum()) - first
-    return index * num_steps // np.repeat(sizes, sizes)
 
 
 def _groups(offsets: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Runs of recordings of about `_EVENTS_AT_ONCE` events, which bounds the memory taken."""
+    """Runs of recordings of about `_EVENTS_AT_ONCE` events, which bound the memory taken."""
     groups, first = [], 0
     while first < len(offsets) - 1:
         last = int(np.searchsorted(offsets, offsets[first] + _EVENTS_AT_ONCE, side="right")) - 1

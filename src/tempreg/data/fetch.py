@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tempreg.data.download import FetchError, Progress, Resuming
 from tempreg.data.downloads import Download
 from tempreg.data.source import DataError, Source
 from tempreg.data.unpack import unpack
-from tempreg.files import write_json
+from tempreg.files import Busy, exclusive, write_json
 
 WORK = ".fetching"
 """A folder for what isn't complete, in the data set's folder; removed when all is there."""
@@ -48,16 +47,11 @@ def fetch(source: Source, folder: Path, progress: Progress) -> None:
 @contextmanager
 def _locked(work: Path) -> Iterator[None]:
     """Keep other processes from writing to the same parts; the system lets go when one ends."""
-    with (work / "lock").open("w") as lock:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise DataError(
-                    f"another process fetches into {work.parent}: wait for it"
-                ) from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(exclusive(work / "lock"))
+        except Busy:
+            raise DataError(f"another process fetches into {work.parent}: wait for it") from None
         yield
 
 

@@ -26,7 +26,20 @@ from tempreg.data.source import DataError
 from tempreg.files import replacing
 
 HEADER_BYTES = 4096
+DTYPES = ("int16", "float32")
 _PIECE = 2**24
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Frames [n, T, 2, H, W] of some recordings, how many events these have, and are in the frames.
+
+    Final.
+    """
+
+    frames: Tensor
+    events: int
+    kept: int
 
 
 def cache_folder() -> Path:
@@ -46,12 +59,14 @@ class FrameFile:
         shape: of the frames.
         dtype: "int16" or "float32".
         events: how many events the recordings have, how many of them are in the frames.
+        sensor_size: (H, W) of the recordings.
     """
 
     path: Path
     shape: tuple[int, ...]
     dtype: str
     events: tuple[int, int]
+    sensor_size: tuple[int, int]
 
     def map(self) -> NDArray[Any]:
         """The frames, read when they are touched."""
@@ -76,48 +91,59 @@ class FrameSplit(Split):
         return {**self.__dict__, "_map": None}
 
 
-def cached(path: Path, build: Callable[[], tuple[tuple[int, int], Iterator[Tensor]]]) -> FrameFile:
+def cached(
+    path: Path, count: int, build: Callable[[], tuple[tuple[int, int], Iterator[Chunk]]]
+) -> FrameFile:
     """The frames at `path`, written there first if they aren't, or aren't whole.
 
     Args:
         path: under `cache_folder()`.
-        build: gives the number of recordings and of their events, and the frames in chunks
-            [n, T, 2, H, W] of one dtype; asked only where `path` can't be used.
+        count: of the recordings.
+        build: gives the sensor's (H, W) and the frames, all of one dtype; asked only where `path`
+            can't be used.
 
     Raises:
         DataError: the file can't be written, for example because the disk is full.
     """
     if (found := opened(path)) is not None:
         return found
-    (count, events), chunks = build()
+    sensor_size, chunks = build()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
-            header = _write(temporary, count, events, chunks)
+            return _write(temporary, path, count, sensor_size, chunks)
     except OSError as error:
-        raise DataError(
-            f"frames can't be kept in {path.parent} ({error.strerror or error}): make room, name "
-            "another folder in the environment variable TEMPREG_CACHE_DIR, or set data.cache false"
-        ) from None
-    return FrameFile(path, **header)
+        raise unwritable(path.parent, error) from None
 
 
-def _write(path: Path, count: int, events: int, chunks: Iterator[Tensor]) -> dict[str, Any]:
-    shape, dtype, checksum, kept, rows = (0,), "int16", 0, 0.0, 0
-    with path.open("wb") as file:
+def unwritable(folder: Path, error: OSError) -> DataError:
+    """What to say where the cache can't be written."""
+    return DataError(
+        f"frames can't be kept in {folder} ({error.strerror or error}): make room, name "
+        "another folder in the environment variable TEMPREG_CACHE_DIR, or set data.cache false"
+    )
+
+
+def _write(
+    target: Path, path: Path, count: int, sensor_size: tuple[int, int], chunks: Iterator[Chunk]
+) -> FrameFile:
+    """Into `target`, which will be `path`."""
+    shape, dtype = (count,), "int16"
+    checksum = rows = events = kept = 0
+    with target.open("wb") as file:
         file.write(bytes(HEADER_BYTES))
         for chunk in chunks:
-            values = np.ascontiguousarray(chunk.numpy())
+            values = np.ascontiguousarray(chunk.frames.numpy())
             shape, dtype, rows = (count, *values.shape[1:]), str(values.dtype), rows + len(values)
-            kept += float(values.sum(dtype=np.float64))
+            events, kept = events + chunk.events, kept + chunk.kept
             file.write(values.data)
             checksum = zlib.crc32(values.data, checksum)
         assert rows == count
-        held = {"shape": shape, "dtype": dtype, "events": (events, round(kept))}
-        line = json.dumps({**held, "checksum": checksum}).encode()
+        held = {"shape": shape, "dtype": dtype, "events": (events, kept)}
+        line = json.dumps({**held, "sensor_size": sensor_size, "checksum": checksum}).encode()
         file.seek(0)
         file.write(line.ljust(HEADER_BYTES, b" "))
-    return held
+    return FrameFile(path, shape, dtype, (events, kept), sensor_size)
 
 
 def opened(path: Path) -> FrameFile | None:
@@ -129,9 +155,12 @@ def opened(path: Path) -> FrameFile | None:
             while piece := file.read(_PIECE):
                 checksum = zlib.crc32(piece, checksum)
             size = file.tell() - HEADER_BYTES
-        shape, dtype = tuple(header["shape"]), np.dtype(header["dtype"])
-        if checksum != header["checksum"] or size != int(np.prod(shape)) * dtype.itemsize:
+        shape = tuple(map(int, header["shape"]))
+        (events, kept), (height, width) = header["events"], header["sensor_size"]
+        if header["dtype"] not in DTYPES or checksum != header["checksum"]:
             return None
-        return FrameFile(path, shape, str(dtype), tuple(header["events"]))
+        if size != int(np.prod(shape)) * np.dtype(header["dtype"]).itemsize:
+            return None
+        return FrameFile(path, shape, header["dtype"], (events, kept), (height, width))
     except (OSError, ValueError, KeyError, TypeError):
         return None

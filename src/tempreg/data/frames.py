@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from tempreg.data.events import Recordings, events_to_frames
+from tempreg.data.events import Recordings, check_binning, events_to_frames
 from tempreg.data.options import DataOptions
 
 NORMALISATIONS = ("none", "max", "percentile")
@@ -27,8 +27,19 @@ def frames_of(recordings: Recordings, options: DataOptions) -> Tensor:
         [N, T, 2, H, W]: int16 counts where size and normalisation are left alone, else float32.
 
     Raises:
-        ValueError: an unknown or contradictory option, see also `events_to_frames`.
+        ValueError: see `check_frames` and `events_to_frames`.
     """
+    check_frames(options)
+    frames = events_to_frames(recordings, options.num_steps, options.frames, options.frame_ms)
+    if options.resize == "paper" and options.size is not None:
+        return resized_as_published(frames, options.size)
+    if options.size is not None and frames.shape[-2:] != (options.size, options.size):
+        frames = resized(frames, options.size, options.size)
+    return normalised(frames, options.normalise)
+
+
+def check_frames(options: DataOptions) -> None:
+    """ValueError for an unknown or contradictory option of frames."""
     if options.normalise not in NORMALISATIONS:
         raise ValueError(
             f"unknown normalisation {options.normalise!r}: choose one of "
@@ -41,12 +52,7 @@ def frames_of(recordings: Recordings, options: DataOptions) -> Tensor:
             "resize paper needs a size, and scales frames itself: set data.size, and leave "
             "data.normalise none"
         )
-    frames = events_to_frames(recordings, options.num_steps, options.frames, options.frame_ms)
-    if options.resize == "paper" and options.size is not None:
-        return resized_as_published(frames, options.size)
-    if options.size is not None and frames.shape[-2:] != (options.size, options.size):
-        frames = resized(frames, options.size, options.size)
-    return normalised(frames, options.normalise)
+    check_binning(options.num_steps, options.frames, options.frame_ms)
 
 
 def resized(frames: Tensor, height: int, width: int) -> Tensor:
@@ -95,7 +101,9 @@ def resized_as_published(frames: Tensor, size: int) -> Tensor:
     Each timestep is divided by its own largest count, made an 8-bit image of two channels and
     resized bilinearly by Pillow, which takes two channels for brightness (ON) and opacity (OFF):
     where OFF is 0 an ON event is transparent and vanishes. Hence not the default; it is here to
-    repeat published results. A timestep without events stays 0 (there: NaN).
+    repeat published results (data_loaders.py and preprocess/dvscifar_dataloader.py in
+    github.com/brain-intelligence-lab/temporal_efficient_training; they also cut by "count" into 10
+    and test on the last files of each class). A timestep without events stays 0 (there: NaN).
 
     Returns:
         float32 [N, T, 2, size, size] in 0 ... 1.

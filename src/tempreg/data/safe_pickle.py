@@ -87,7 +87,8 @@ def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
     """An empty array, whose state follows."""
     if kind is not _ArrayKind:
         raise DataError("rebuilds something else than an array: it is refused")
-    return _Array((0,), np.uint8)
+    array: _Array = _Array((0,), np.uint8)
+    return array
 
 
 def _encode(text: Any, encoding: Any) -> bytes:

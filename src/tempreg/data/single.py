@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tempreg.data.base import ArraySplit, DataSet, by_channel
-from tempreg.data.events import Recordings, events_to_frames
+from tempreg.data.event_files import READERS, read_recordings
+from tempreg.data.frames import frames_of
 from tempreg.data.options import DataOptions
 from tempreg.data.source import DataError
 
-RECORDING_SUFFIXES = (".bin", ".bs2", ".npz")
+RECORDING_SUFFIXES = tuple(READERS)
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Reading:
         input_size: (H, W) that the network takes.
         scale, offset: x * scale + offset of pixel values 0 ... 255, one value or one a channel;
             of events 1 and 0.
+        sensor_size: (H, W) of recordings, which become frames as `DataOptions` say.
         resized: images of other sizes are brought to the size, as in training.
     """
 
@@ -38,6 +38,7 @@ class Reading:
     input_size: tuple[int, int]
     scale: float | Sequence[float] = 1.0
     offset: float | Sequence[float] = 0.0
+    sensor_size: tuple[int, int] | None = None
     resized: bool = False
 
     def read(self, path: Path, options: DataOptions) -> Tensor:
@@ -74,11 +75,9 @@ class Reading:
         return x * by_channel(self.scale) + by_channel(self.offset)
 
     def _recording(self, path: Path, options: DataOptions) -> Tensor:
-        t, x, y, p = _npz(path) if path.suffix.lower() == ".npz" else _address_events(path)
-        offsets = np.array([0, len(t)])
+        recordings = read_recordings([path], self.sensor_size or self.input_size)
         try:
-            recording = Recordings(t, x, y, p, offsets, self.input_size)
-            frames = events_to_frames(recording, options.num_steps, options.frames)
+            frames = frames_of(recordings, options)
         except ValueError as error:
             raise DataError(f"{path}: {error}") from None
         return frames.float().movedim(1, 0).contiguous()
@@ -92,6 +91,7 @@ def describe(data: DataSet) -> dict[str, Any]:
         "in_channels": data.in_channels,
         "input_size": list(data.input_size),
         "reading": None if data.reading is None else asdict(data.reading),
+        "remarks": list(data.remarks),
     }
 
 
@@ -104,37 +104,10 @@ def described(values: dict[str, Any]) -> DataSet:
     height, width = map(int, values["input_size"])
     reading = values["reading"]
     if reading is not None:
-        reading = Reading(**{**reading, "input_size": (height, width)})
+        sensor = reading.get("sensor_size")
+        sizes = {"input_size": (height, width), "sensor_size": sensor and tuple(map(int, sensor))}
+        reading = Reading(**{**reading, **sizes})
     channels = int(values["in_channels"])
     none = ArraySplit(torch.empty(0, channels, height, width), torch.empty(0))
     classes = tuple(map(str, values["classes"]))
     return DataSet(values["name"], none, none, none, classes, channels, (height, width), reading)
-
-
-def _address_events(path: Path) -> tuple[Any, Any, Any, Any]:
-    """N-MNIST's 40 bits an event: x 8, y 8, polarity 1, microseconds 23, the highest bit first."""
-    data = np.fromfile(path, dtype=np.uint8)
-    if len(data) == 0 or len(data) % 5:
-        raise DataError(f"{path} has {len(data)} bytes: a recording has 5 for each event")
-    rows = data.reshape(-1, 5).astype(np.int64)
-    t = (rows[:, 2] & 127) << 16 | rows[:, 3] << 8 | rows[:, 4]
-    return t, rows[:, 0], rows[:, 1], rows[:, 2] >> 7
-
-
-def _npz(path: Path) -> tuple[Any, Any, Any, Any]:
-    """The arrays t, x, y and p; nothing is unpickled."""
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            missing = [name for name in "txyp" if name not in data]
-            if missing:
-                raise DataError(f"{path} lacks the array {missing[0]}: it needs t, x, y and p")
-            arrays = [data[name] for name in "txyp"]
-    except (zipfile.BadZipFile, EOFError, ValueError, OSError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} can't be read as .npz: {error}") from None
-    for name, array in zip("txyp", arrays, strict=True):
-        if array.ndim != 1 or array.dtype.kind not in "iub":
-            raise DataError(f"{path}: {name} must be a list of whole numbers, one an event")
-    t, x, y, p = (array.astype(np.int64) for array in arrays)
-    return t, x, y, p

@@ -12,12 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from tempreg.files import write_json, write_text
+from tempreg.files import Busy, exclusive, write_json, write_text
 from tempreg.study.plan import Plan, Run, StudyError, check_folder, write_plan
 from tempreg.study.progress import StudyProgress
 from tempreg.training.interrupt import Interrupted, StopRequest, stop_on_signal
@@ -204,15 +204,12 @@ def choose(plan: Plan, trials: Sequence[Run]) -> dict[str, dict[str, Any]]:
 def is_free(run: Run) -> bool:
     """Whether no process trains in the run's folder: one may be left of a study that was killed."""
     path = run.folder / ".lock"
-    if sys.platform == "win32" or not path.exists():
-        return True
-    import fcntl
-
-    with path.open("r+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+    try:
+        if path.exists():
+            with exclusive(path):
+                pass
+    except Busy:
+        return False
     return True
 
 
@@ -260,24 +257,18 @@ def command_line(words: Sequence[str]) -> str:
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
     """Keep other processes from running the same study; StudyError where one does."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock = (root / ".lock").open("w")
-    except OSError as error:
-        raise StudyError(
-            f"the folder {root} can't be written to ({error.strerror}): give another --out"
-        ) from None
-    with lock:
-        if sys.platform != "win32":
-            import fcntl
-
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StudyError(
-                    f"another process works on the study in {root}: wait for it, or give another "
-                    "--out"
-                ) from None
+    with ExitStack() as stack:
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(exclusive(root / ".lock"))
+        except Busy:
+            raise StudyError(
+                f"another process works on the study in {root}: wait for it, or give another --out"
+            ) from None
+        except OSError as error:
+            raise StudyError(
+                f"the folder {root} can't be written to ({error.strerror}): give another --out"
+            ) from None
         yield
 
 

@@ -17,10 +17,14 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from tempreg.data.base import SPLITS, DataSet, Split
-from tempreg.errors import RequestError
+from tempreg.errors import RequestError, RunStopped
 
 Batch = tuple[Tensor, Tensor]
 _Place = tuple[str, Tensor]
+
+
+class WorkerLost(RunStopped):
+    """A process that read data ahead was ended from outside. Final."""
 
 
 class Loader:
@@ -57,6 +61,7 @@ class Loader:
 
         Raises:
             DataError: as the split raised it, at the place of the batch that can't be read.
+            WorkerLost: another process ended one of those that read ahead.
         """
         if self._loader is None:
             raise ValueError("this loader is closed")
@@ -64,10 +69,24 @@ class Loader:
         with _interrupts_wait(not self._started):
             iterator = iter(self._loader)
         self._started = True
-        for batch in iterator:
+        for batch in self._read(iterator):
             if isinstance(batch, RequestError):
                 raise batch
             yield batch[0], batch[1]
+
+    @staticmethod
+    def _read(
+        iterator: Iterator[Batch | RequestError],
+    ) -> Iterator[Batch | RequestError]:
+        try:
+            yield from iterator
+        except RuntimeError as error:
+            if not str(error).startswith("DataLoader worker (pid"):  # torch has no class for it
+                raise
+            raise WorkerLost(
+                "a process that reads data ahead was killed, perhaps because memory ran out: "
+                "continue with --resume, and with fewer --workers if that happens again"
+            ) from None
 
     def close(self) -> None:
         """End the processes."""

@@ -26,6 +26,10 @@ class Reporter(ABC):
         """The run ended, well or not; nothing to do by default."""
         return
 
+    def remark(self, text: str) -> None:
+        """What a person should know before it begins; nothing to do by default."""
+        return
+
     @abstractmethod
     def begin(self, epochs: int, samples: int, done: int) -> None:
         """`samples` in all epochs together, `done` of them in an earlier session."""
@@ -54,6 +58,10 @@ class Silent(Reporter):
 
 class Plain(Reporter):
     """One line an epoch on standard output. Subclassed by `Live`."""
+
+    def remark(self, text: str) -> None:
+        """A line."""
+        print(text, flush=True)
 
     def begin(self, epochs: int, samples: int, done: int) -> None:
         """Start the clock."""

@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ import numpy as np
 from torch import Tensor
 
 from tempreg.errors import RequestError
-from tempreg.files import TEMPORARY_SUFFIX, replacing, write_json, write_text
+from tempreg.files import TEMPORARY_SUFFIX, Busy, exclusive, replacing, write_json, write_text
 
 # What a run that was killed before its config.yaml existed may have left behind, but for
 # hidden files and an empty folder of checkpoints.
@@ -169,24 +168,20 @@ class RunDirectory:
 
         RunDirectoryError where one already does, or where there can be no folder.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / ".lock").open("w")
-        except OSError as error:
-            raise RunDirectoryError(
-                f"the folder {self.path} can't be written to ({error.strerror}): give another --out"
-            ) from None
-        with lock:
-            if sys.platform != "win32":
-                import fcntl
-
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    raise RunDirectoryError(
-                        f"another process is training in {self.path}: wait for it, or give "
-                        "another --out"
-                    ) from None
+        with ExitStack() as stack:
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(exclusive(self.path / ".lock"))
+            except Busy:
+                raise RunDirectoryError(
+                    f"another process is training in {self.path}: wait for it, or give another "
+                    "--out"
+                ) from None
+            except OSError as error:
+                raise RunDirectoryError(
+                    f"the folder {self.path} can't be written to ({error.strerror}): give another "
+                    "--out"
+                ) from None
             self.checkpoint.parent.mkdir(exist_ok=True)
             for unfinished in self.path.rglob(f".*{TEMPORARY_SUFFIX}"):  # a kill while writing
                 unfinished.unlink()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def dropped(x: Tensor, generator: torch.Generator) -> Tensor:
-    """EventDrop (Gu et al. 2021, arXiv 2106.05836), on frames: one of four for each sample.
+    """EventDrop (Gu et al., doi 10.24963/ijcai.2021/97), on frames: one of four a sample.
 
     Nothing; a span of timesteps; a rectangle; or single cells by chance. The share of timesteps
     or cells is one of 0.1 ... 0.9, the rectangle's edges one of 0.05 ... 0.25 of the sensor's.

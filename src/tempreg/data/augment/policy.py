@@ -16,8 +16,8 @@ from tempreg.data.augment.geometry import mirrored, shifted, turned, with_cutout
 from tempreg.data.augment.mixing import cutmix, mixup
 
 NDA_SHIFT, NDA_ANGLE = 5, 30.0
-"""Pixels and degrees of the published recipe for CIFAR10-DVS at 48 x 48; half of the angle and 3
-pixels are its values for N-Caltech101."""
+"""Pixels and degrees that the recipe's published code uses for CIFAR10-DVS at 48 x 48, there as a
+roll around the border; for N-Caltech101 it turns and shears by half as much."""
 
 
 @dataclass(frozen=True)

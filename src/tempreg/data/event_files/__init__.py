@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from tempreg.data.event_files.aedat import read_aedat
 from tempreg.data.event_files.arrays import read_csv, read_h5, read_mat, read_npy, read_npz
-from tempreg.data.event_files.binary import read_40_bit, read_dat
-from tempreg.data.event_files.foreign import read_aedat4, read_raw
+from tempreg.data.event_files.binary import bytes_40_bit, decoded_40_bit, read_40_bit, read_dat
+from tempreg.data.event_files.evt import read_raw
+from tempreg.data.event_files.foreign import read_aedat4
 from tempreg.data.event_files.recording import Recording, guessed_size
+from tempreg.data.events import Recordings
 from tempreg.data.source import DataError
 
-__all__ = ["READERS", "Recording", "guessed_size", "read_recording"]
+__all__ = ["READERS", "Recording", "guessed_size", "joined", "read_recording", "read_recordings"]
 
 READERS: dict[str, Callable[[Path], Recording]] = {
     ".bin": read_40_bit,
@@ -47,3 +51,41 @@ def read_recording(path: Path) -> Recording:
         return reader(path)
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror or error}") from None
+
+
+def read_recordings(paths: Sequence[Path], sensor_size: tuple[int, int] | None) -> Recordings:
+    """As `read_recording`, of many files; where they are 40-bit files, many times as fast.
+
+    Args:
+        paths: at least one.
+        sensor_size: (H, W); None: as the files say, else just what their events need.
+
+    Raises:
+        DataError: also for the first event outside of `sensor_size`.
+    """
+    if all(READERS.get(path.suffix.lower()) is read_40_bit for path in paths):
+        try:
+            raws = [bytes_40_bit(path) for path in paths]
+            if (columns := decoded_40_bit(b"".join(raws))) is not None:
+                _, x, y, _ = columns
+                size = sensor_size or (int(y.max()) + 1, int(x.max()) + 1)
+                return Recordings(*columns, np.cumsum([0, *(len(r) // 5 for r in raws)]), size)
+        except (OSError, ValueError):
+            pass  # read one by one, the first at fault is named, or a counter that wrapped is set
+    return joined([read_recording(path) for path in paths], paths, sensor_size)
+
+
+def joined(
+    recordings: Sequence[Recording], paths: Sequence[Path], sensor_size: tuple[int, int] | None
+) -> Recordings:
+    """The recordings, which are from `paths`, one after another; see `read_recordings`."""
+    height = width = 1
+    for recording, path in zip(recordings, paths, strict=True):
+        if sensor_size is not None:
+            recording.check_size(path, sensor_size)
+        own = recording.sensor_size or (0, 0)
+        height = max(height, own[0], int(recording.y.max(initial=-1)) + 1)
+        width = max(width, own[1], int(recording.x.max(initial=-1)) + 1)
+    t, x, y, p = (np.concatenate([getattr(r, name) for r in recordings]) for name in "txyp")
+    offsets = np.cumsum([0, *(len(recording.t) for recording in recordings)])
+    return Recordings(t, x, y, p, offsets, sensor_size or (height, width))

@@ -39,7 +39,8 @@ def _dvs128(path: Path, raw: bytes, start: int, address_type: str) -> Recording:
     """Address and 32-bit microseconds, highest byte first; the address of a DVS128.
 
     Bit 0 is 0 for ON, bits 1-7 count columns from the right, bits 8-14 rows from below; bit 15
-    marks what is no pixel's event.
+    marks what is no pixel's event. So CIFAR10-DVS's own dat2mat.m reads them too, but for the rows,
+    which it leaves upside down.
     """
     dtype = np.dtype([("address", address_type), ("t", ">u4")])
     if (len(raw) - start) % dtype.itemsize:

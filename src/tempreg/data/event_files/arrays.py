@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -141,15 +142,26 @@ def _more(file: IO[str]) -> bool:
 
 
 def read_mat(path: Path) -> Recording:
-    """MATLAB up to 7.2: `out1` [N, 4] as in published copies of CIFAR10-DVS, or t, x, y, p."""
-    from scipy.io import loadmat
+    """MATLAB up to 7.2: columns t, x, y, p by name, or one array of them, [N, 4] or [N, 6].
+
+    Six columns are what dat2mat.m of the IMSE-CNM made of CIFAR10-DVS for published preprocessing
+    (github.com/brain-intelligence-lab/temporal_efficient_training): t, 0, -1, x, y, p, where y
+    counts from below, other than in the .aedat file as it is read here. It is left so.
+    """
+    from scipy.io import loadmat, whosmat
 
     try:
+        for name, shape, _ in whosmat(path):
+            if 8 * math.prod(shape) > MOST_BYTES:
+                raise DataError(f"{path} declares {shape} numbers in {name}: more than can be read")
         held = {k: v for k, v in loadmat(path).items() if not k.startswith("__")}
     except NotImplementedError:
         raise DataError(f"{path} is MATLAB 7.3: store it as version 7, or as .h5") from None
     except (ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, zlib.error) as error:
         raise DataError(f"{path} is no MATLAB file, or a damaged one: {error}") from None
-    if len(held) == 1:
-        return from_array(path, next(iter(held.values())))
-    return from_columns(path, held)
+    if len(held) != 1:
+        return from_columns(path, held)
+    events = next(iter(held.values()))
+    if events.ndim == 2 and events.shape[1] == 6:
+        events = events[:, [0, 3, 4, 5]]
+    return from_array(path, events)

@@ -1,7 +1,7 @@
-"""Formats that a library decodes: AEDAT 4 (aedat) and Prophesee's .raw (expelliarmus).
+"""AEDAT 4, which the library aedat decodes.
 
-The library runs in a process of its own, so that a damaged file can't take this one along: both
-are native code that panics or crashes on some.
+It runs in a process of its own, so that a damaged file can't take this one along: it is native
+code that panics on some.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,14 +35,8 @@ if packets:
     joined = numpy.concatenate(packets)
     for ours, theirs in zip("txyp", joined.dtype.names):
         held[ours] = joined[theirs]
-numpy.save(sys.argv[2], held)
-"""
-_RAW = """
-import sys, numpy
-from expelliarmus import Wizard
-with open(sys.argv[1], "rb") as file:
-    encoding = "evt2" if b"% evt 2" in file.read(4096) else "evt3"
-numpy.save(sys.argv[2], Wizard(encoding=encoding).read(sys.argv[1]))
+size = streams[events[0]]["height"], streams[events[0]]["width"]
+numpy.savez(sys.argv[2], events=held, size=size)
 """
 
 
@@ -51,12 +46,6 @@ def read_aedat4(path: Path) -> Recording:
     return _decoded(path, _AEDAT4, "aedat")
 
 
-def read_raw(path: Path) -> Recording:
-    """Prophesee's .raw with EVT 2 or EVT 3."""
-    _require_start(path, b"% ")
-    return _decoded(path, _RAW, "expelliarmus")
-
-
 def _require_start(path: Path, magic: bytes) -> None:
     with path.open("rb") as file:
         if file.read(len(magic)) != magic:
@@ -64,8 +53,9 @@ def _require_start(path: Path, magic: bytes) -> None:
 
 
 def _decoded(path: Path, program: str, library: str) -> Recording:
+    """What a program writes, called with `path` and where to write."""
     with tempfile.TemporaryDirectory(prefix="tempreg-") as scratch:
-        target = Path(scratch, "events.npy")
+        target = Path(scratch, "events.npz")
         done = subprocess.run(
             [sys.executable, "-c", program, str(path), str(target)],
             capture_output=True,
@@ -78,4 +68,10 @@ def _decoded(path: Path, program: str, library: str) -> Recording:
         if done.returncode != 0 or not target.exists():
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             raise DataError(f"{path} can't be decoded by {library}, it may be damaged: {last}")
-        return from_array(path, np.load(target, allow_pickle=False))
+        with np.load(target, allow_pickle=False) as held:
+            recording = from_array(path, held["events"])
+            height, width = held["size"].tolist()
+    if height == 0 or width == 0:
+        return recording
+    recording.check_size(path, (height, width))
+    return replace(recording, sensor_size=(height, width))

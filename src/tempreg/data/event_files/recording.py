@@ -18,6 +18,9 @@ SENSORS = (
 )  # fmt: skip
 """Heights and widths of sensors in use, smallest first."""
 
+Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
+"""t, x, y, p."""
+
 
 @dataclass(frozen=True)
 class Recording:
@@ -35,6 +38,11 @@ class Recording:
     y: NDArray[np.int64]
     p: NDArray[np.int64]
     sensor_size: tuple[int, int] | None = None
+
+    def check_size(self, path: Path, sensor_size: tuple[int, int]) -> None:
+        """DataError, which names `path`, for the first event outside of `sensor_size` (H, W)."""
+        for name, values, limit in zip("xy", (self.x, self.y), sensor_size[::-1], strict=True):
+            refuse(path, values >= limit, name, values, f"outside 0 ... {limit - 1}")
 
     def between(self, start: int, end: int) -> Recording:
         """The events with start <= t < end, in microseconds."""

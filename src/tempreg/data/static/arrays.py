@@ -123,7 +123,12 @@ def array_data_set(
         )
     size = (int(height), int(width))
     reading = Reading(
-        "images", channels, size, statistics.scale, statistics.offset, options.size is not None
+        "images",
+        channels,
+        size,
+        statistics.scale,
+        statistics.offset,
+        resized=options.size is not None,
     )
     train, validation, test = splits
     return DataSet(name, train, validation, test, tuple(classes), channels, size, reading=reading)

@@ -173,7 +173,8 @@ class CIFAR100(CIFAR):
 
 def _pixels(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """[N, 3072] to [N, 32, 32, 3]."""
-    return rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    pixels: NDArray[np.uint8] = rows.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return pixels
 
 
 def _folder(base: Path) -> Read:

@@ -138,7 +138,7 @@ class FileSource(Source):
             (height, width),
             statistics.scale,
             statistics.offset,
-            size is not None,
+            resized=size is not None,
         )
         train, validation, test = splits
         return DataSet(

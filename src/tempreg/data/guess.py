@@ -1,0 +1,120 @@
+"""What an own folder holds, by its names and a few of its files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tempreg.data.event_files import READERS, guessed_size, read_recording
+from tempreg.data.folders import class_folders
+from tempreg.data.source import DataError
+
+IMAGE_SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
+)  # fmt: skip
+_LOOKED_AT = 100
+"""Images whose size is read, at most; of recordings, which are read whole, a tenth of it."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a folder seems to be. Final.
+
+    Attributes:
+        kind: "images" or "events".
+        classes: their names, sorted.
+        samples: files to train on, before any are held out.
+        size: (H, W) of the images or of the sensor; of images that differ, the median of each.
+        alike: whether all that was looked at has that size.
+        left_out: files of other kinds, which won't be read.
+        parted: whether there is a folder `train`.
+    """
+
+    kind: Literal["images", "events"]
+    classes: tuple[str, ...]
+    samples: int
+    size: tuple[int, int]
+    alike: bool
+    left_out: int
+    parted: bool
+
+
+def guess(folder: Path) -> Guess:
+    """What `folder` holds: a folder for each class, or such folders in train, val and test.
+
+    Raises:
+        DataError: nothing that can be trained on; the message says why.
+    """
+    if folder.is_file():
+        raise DataError(f"{folder} is a file: give the folder that has a folder for each class")
+    parted = (folder / "train").is_dir()
+    root = folder / "train" if parted else folder
+    by_class = class_folders(root)
+    files = [file for each in by_class.values() for file in each]
+    images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+    recordings = [file for file in files if file.suffix.lower() in READERS]
+    if images and recordings:
+        raise DataError(
+            f"{root} holds images and recordings, such as {images[0]} and {recordings[0]}: keep "
+            "one kind"
+        )
+    chosen = images or recordings
+    if not chosen:
+        raise DataError(
+            f"{root} holds no images ({', '.join(IMAGE_SUFFIXES)}) and no recordings "
+            f"({', '.join(READERS)}), but {files[0]}"
+        )
+    if len(by_class) == 1:
+        raise DataError(f"{root} has one class, {next(iter(by_class))!r}: it takes two to train")
+    sizes = _image_sizes(images) if images else [_sensor_size(recordings)]
+    return Guess(
+        kind="images" if images else "events",
+        classes=tuple(by_class),
+        samples=len(chosen),
+        size=(_median([s[0] for s in sizes]), _median([s[1] for s in sizes])),
+        alike=len(set(sizes)) == 1,
+        left_out=len(files) - len(chosen),
+        parted=parted,
+    )
+
+
+def _spread(files: list[Path], most: int) -> list[Path]:
+    return files[:: -(-len(files) // most)]
+
+
+def _median(values: list[int]) -> int:
+    return sorted(values)[len(values) // 2]
+
+
+def _image_sizes(files: list[Path]) -> list[tuple[int, int]]:
+    """(H, W) of some images as they are shown; those that can't be read are told when loaded."""
+    from PIL import Image, UnidentifiedImageError
+
+    sizes = []
+    faults: Counter[str] = Counter()
+    for file in _spread(files, _LOOKED_AT):
+        try:
+            with Image.open(file) as image:
+                width, height = image.size
+                turned = image.getexif().get(0x0112, 1) >= 5  # orientation: on its side
+        except UnidentifiedImageError:
+            faults[f"{file} is not an image"] += 1
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            faults[f"{file} can't be read as an image: {error}"] += 1
+        else:
+            sizes.append((width, height) if turned else (height, width))
+    if not sizes:
+        raise DataError(next(iter(faults)))
+    return sizes
+
+
+def _sensor_size(files: list[Path]) -> tuple[int, int]:
+    height = width = 1
+    for file in _spread(files, _LOOKED_AT // 10):
+        recording = read_recording(file)
+        own = recording.sensor_size or (0, 0)
+        height = max(height, own[0], int(recording.y.max(initial=-1)) + 1)
+        width = max(width, own[1], int(recording.x.max(initial=-1)) + 1)
+    return guessed_size(height, width)
