@@ -67,7 +67,9 @@ class Augmentation:
         """Whether it is only for event frames [T, B, C, H, W]."""
         return self.drop or self.jitter > 0
 
-    def __call__(self, x: Tensor, generator: torch.Generator, blank: float = 0.0) -> Tensor:
+    def __call__(
+        self, x: Tensor, generator: torch.Generator, blank: float | Tensor = 0.0
+    ) -> Tensor:
         """A changed copy, or x itself where nothing is to be done; `mixed` comes after it.
 
         Raises:
@@ -79,6 +81,8 @@ class Augmentation:
         if self.rand is not None and x.ndim != 4:
             raise ValueError("RandAugment is for images [B, C, H, W], not event frames")
         samples = x.shape[-4]
+        if isinstance(blank, Tensor):
+            blank = blank.to(x.device)
         if self.shift:
             down, right = _moves(self.shift, samples, generator).to(x.device)
             x = shifted(x, down, right, blank)
@@ -116,7 +120,7 @@ class Augmentation:
         return cutmix(x, y, classes, self.cutmix, generator)
 
 
-def _nda(x: Tensor, generator: torch.Generator, blank: float) -> Tensor:
+def _nda(x: Tensor, generator: torch.Generator, blank: float | Tensor) -> Tensor:
     samples = x.shape[-4]
     which = torch.randint(3, (samples,), generator=generator)
     moves = _moves(NDA_SHIFT, samples, generator) * (which == 0)
