@@ -16,6 +16,7 @@ from torch import nn
 from tempreg.config import ConfigError, RunConfig
 from tempreg.config.objective_names import parse_objective
 from tempreg.data import Augmentation, DataOptions, DataSet, load_dataset
+from tempreg.data.augment import RandAugmentation
 from tempreg.data.resample import cross_validation, fewer
 from tempreg.errors import RequestError
 from tempreg.models import MODELS, SpikingNetwork, create_model
@@ -70,14 +71,31 @@ def build_options(config: RunConfig) -> DataOptions:
 
 
 def build_augmentation(config: RunConfig, data: DataSet) -> Augmentation:
-    """Of training batches; ConfigError where it is for events and the data set has images."""
-    augmentation = Augmentation(**asdict(config.augment))
+    """Of training batches; ConfigError where it is for events or images and the data is not."""
+    rand = build_rand_augmentation(config, data) if config.augment.rand else None
+    augmentation = Augmentation(**{**asdict(config.augment), "rand": rand})
     if augmentation.needs_events and data.train.inputs(torch.tensor([0])).ndim != 5:
         raise ConfigError(
             f"augment.drop and augment.jitter are for events, and {data.name} holds images: leave "
             "them out"
         )
     return augmentation
+
+
+def build_rand_augmentation(config: RunConfig, data: DataSet) -> RandAugmentation:
+    """RandAugment; ConfigError without kornia, or where the data set has no pixel values."""
+    reading = data.reading
+    if reading is None or reading.kind != "images":
+        raise ConfigError(
+            f"augment.rand is for images, and {data.name} holds none that it can change: leave it "
+            "out"
+        )
+    try:
+        return RandAugmentation(config.augment.rand, scale=reading.scale, offset=reading.offset)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"augment.rand needs {error.name}: pip install 'tempreg[augment]'"
+        ) from None
 
 
 def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from tempreg.config.own import own_run
 from tempreg.data.guess import guess
+from tempreg.data.registry import SOURCES
 from tempreg.data.source import DataError
 from tests.conftest import CommandLine, said
 
@@ -138,3 +139,21 @@ def test_folders_that_cannot_be_trained_on_are_said_in_one_sentence(
     assert len(said(result.stderr)) == 1
     assert expected["mixed"] in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif("image-folder" not in SOURCES, reason="needs the data set image-folder")
+def test_images_are_guessed_trained_evaluated_and_predicted(
+    tmp_path: Path, tempreg: CommandLine
+) -> None:
+    for i in range(24):
+        paint(tmp_path / "own" / ("dark", "light")[i % 2] / f"{i}.png", value=40 + 170 * (i % 2))
+    done = tempreg("train", "--data", "own", "--out", "run", *SMALL)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("own: images of 2 classes (dark, light), 24 in all parts")
+    assert "images 12 x 12, as they are" in lines[1]
+    assert tempreg("evaluate", "run").returncode == 0
+    paint(tmp_path / "new.png", value=30)
+    answer = tempreg("predict", "run", "--json", "new.png")
+    assert answer.returncode == 0, answer.stderr
+    assert set(json.loads(answer.stdout)["classes"]) <= {"dark", "light"}

@@ -85,6 +85,7 @@ class AugmentConfig:
     shear: float = _setting(0.0, "shear by up to this many degrees")
     nda: bool = _setting(False, "one of shift, rotation and shear for each sample, as NDA does")
     flip: bool = _setting(False, "mirror left to right with probability 1/2")
+    rand: int = _setting(0, "images: RandAugment of this magnitude, 1 to 29 (0: don't)")
     drop: bool = _setting(False, "event frames: lose a span of time, an area, or events by chance")
     jitter: float = _setting(0.0, "event frames: probability that events move by a timestep")
     cutout: int = _setting(0, "edge of a random square that is set to 0")
@@ -95,7 +96,7 @@ class AugmentConfig:
         for name in ("shift", "cutout", "mixup", "cutmix"):
             value = getattr(self, name)
             _require(value >= 0, f"augment.{name} must be >= 0, got {value}")
-        for name, most in (("rotate", 180), ("shear", 89), ("jitter", 1)):
+        for name, most in (("rotate", 180), ("shear", 89), ("rand", 29), ("jitter", 1)):
             value = getattr(self, name)
             _require(0 <= value <= most, f"augment.{name} must be in [0, {most}], got {value}")
 

@@ -7,6 +7,7 @@ float32. Targets are class indices [B], int64.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,8 @@ class Split(ABC):
 
     targets: Tensor
     """Class indices of all samples, int64 [N]."""
-    blank: float = 0.0
-    """What the inputs hold where nothing was seen: black, or no event."""
+    blank: float | Tensor = 0.0
+    """What the inputs hold where nothing was seen, black or no event: one value or [C, 1, 1]."""
 
     @property
     def ids(self) -> Tensor:
@@ -50,24 +51,37 @@ class ArraySplit(Split):
     Args:
         values: [N, C, H, W] or [N, T, C, H, W], any real dtype.
         targets: [N], integer.
-        scale, offset: applied after the conversion to float32.
+        scale, offset: applied after the conversion to float32; one value, or one a channel.
     """
 
     def __init__(
-        self, values: Tensor, targets: Tensor, *, scale: float = 1.0, offset: float = 0.0
+        self,
+        values: Tensor,
+        targets: Tensor,
+        *,
+        scale: float | Sequence[float] = 1.0,
+        offset: float | Sequence[float] = 0.0,
     ) -> None:
         if len(values) != len(targets):
             raise ValueError(f"{len(values)} samples but {len(targets)} targets")
         self.values, self.targets = values, targets.long()
-        self.scale, self.offset = scale, offset
-        self.blank = offset
+        self.plain = (scale, offset) == (1.0, 0.0)
+        self.scale, self.offset = by_channel(scale), by_channel(offset)
+        self.blank = self.offset
 
     def inputs(self, indices: Tensor) -> Tensor:
         """See `Split`."""
         x = self.values[indices].to(torch.float32)
         if x.ndim == 5:
             x = x.movedim(1, 0).contiguous()
-        return x if (self.scale, self.offset) == (1.0, 0.0) else x * self.scale + self.offset
+        return x if self.plain else x * self.scale + self.offset
+
+
+def by_channel(value: float | Sequence[float]) -> float | Tensor:
+    """One value as it is; one a channel as float32 [C, 1, 1]."""
+    if isinstance(value, Sequence):
+        return torch.tensor(value, dtype=torch.float32)[:, None, None]
+    return value
 
 
 @dataclass(frozen=True)

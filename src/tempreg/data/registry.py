@@ -9,9 +9,11 @@ from tempreg.data.embedded import EmbeddedFashionMNIST, EmbeddedNMNIST
 from tempreg.data.event_sources import EVENT_SOURCES
 from tempreg.data.options import DataOptions
 from tempreg.data.source import Source
+from tempreg.data.static.sources import STATIC_SOURCES
 
 SOURCES: dict[str, Source] = {
-    source.name: source for source in (EmbeddedNMNIST(), EmbeddedFashionMNIST(), *EVENT_SOURCES)
+    source.name: source
+    for source in (EmbeddedNMNIST(), EmbeddedFashionMNIST(), *EVENT_SOURCES, *STATIC_SOURCES)
 }
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from tempreg.data.base import ArraySplit, DataSet
+from tempreg.data.base import ArraySplit, DataSet, by_channel
 from tempreg.data.event_files import READERS, read_recordings
 from tempreg.data.frames import frames_of
 from tempreg.data.options import DataOptions
@@ -27,16 +27,19 @@ class Reading:
         kind: "images" or "events".
         in_channels: 1 turns images to grey, 3 to RGB; 2 for events.
         input_size: (H, W) that the network takes.
-        scale, offset: x * scale + offset of pixel values 0 ... 255; of events 1 and 0.
+        scale, offset: x * scale + offset of pixel values 0 ... 255, one value or one a channel;
+            of events 1 and 0.
         sensor_size: (H, W) of recordings, which become frames as `DataOptions` say.
+        resized: images of other sizes are brought to the size, as in training.
     """
 
     kind: Literal["images", "events"]
     in_channels: int
     input_size: tuple[int, int]
-    scale: float = 1.0
-    offset: float = 0.0
+    scale: float | Sequence[float] = 1.0
+    offset: float | Sequence[float] = 0.0
     sensor_size: tuple[int, int] | None = None
+    resized: bool = False
 
     def read(self, path: Path, options: DataOptions) -> Tensor:
         """float32 [1, C, H, W] of an image, [T, 1, 2, H, W] of a recording.
@@ -59,24 +62,17 @@ class Reading:
         return self._image(path)
 
     def _image(self, path: Path) -> Tensor:
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        from tempreg.data.images import decoded
 
-        try:
-            with Image.open(path) as opened:
-                height, width = self.input_size
-                upright = ImageOps.exif_transpose(opened)
-                if upright.size != (width, height):
-                    raise DataError(
-                        f"{path} has {upright.width} x {upright.height} pixels, and this run was "
-                        f"trained on {width} x {height}"
-                    )
-                pixels = np.array(upright.convert("L" if self.in_channels == 1 else "RGB"))
-        except UnidentifiedImageError:
-            raise DataError(f"{path} is not an image") from None
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise DataError(f"{path} can't be read as an image: {error}") from None
-        x = torch.from_numpy(pixels.reshape(height, width, self.in_channels)).float()
-        return x.permute(2, 0, 1)[None].contiguous() * self.scale + self.offset
+        height, width = self.input_size
+        pixels = decoded(path, self.in_channels, height if self.resized else None)
+        if pixels.shape[:2] != (height, width):
+            raise DataError(
+                f"{path} has {pixels.shape[1]} x {pixels.shape[0]} pixels, and this run was "
+                f"trained on {width} x {height}"
+            )
+        x = torch.from_numpy(pixels).float().permute(2, 0, 1)[None].contiguous()
+        return x * by_channel(self.scale) + by_channel(self.offset)
 
     def _recording(self, path: Path, options: DataOptions) -> Tensor:
         recordings = read_recordings([path], self.sensor_size or self.input_size)

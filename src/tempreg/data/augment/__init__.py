@@ -4,9 +4,11 @@ from tempreg.data.augment.events import dropped, jittered
 from tempreg.data.augment.geometry import mirrored, shifted, turned, with_cutout
 from tempreg.data.augment.mixing import cutmix, mixup
 from tempreg.data.augment.policy import Augmentation
+from tempreg.data.augment.rand import RandAugmentation
 
 __all__ = [
     "Augmentation",
+    "RandAugmentation",
     "cutmix",
     "dropped",
     "jittered",

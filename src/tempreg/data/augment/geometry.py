@@ -16,7 +16,7 @@ def mirrored(x: Tensor, chosen: Tensor) -> Tensor:
     return torch.where(chosen[:, None, None, None], x.flip(-1), x)
 
 
-def turned(x: Tensor, degrees: Tensor, shear: Tensor, blank: float = 0.0) -> Tensor:
+def turned(x: Tensor, degrees: Tensor, shear: Tensor, blank: float | Tensor = 0.0) -> Tensor:
     """Sample b turned about its centre by degrees[b], sheared along x by shear[b] degrees.
 
     Each pixel takes the value of the nearest one, so that event counts stay whole numbers; an
@@ -42,7 +42,7 @@ def turned(x: Tensor, degrees: Tensor, shear: Tensor, blank: float = 0.0) -> Ten
     return _unfolded(torch.where(still, source, moved), x)
 
 
-def shifted(x: Tensor, down: Tensor, right: Tensor, blank: float = 0.0) -> Tensor:
+def shifted(x: Tensor, down: Tensor, right: Tensor, blank: float | Tensor = 0.0) -> Tensor:
     """Sample b moved by down[b] rows and right[b] columns (int64 [B]); `blank` enters."""
     height, width = x.shape[-2:]
     rows = torch.arange(height, device=x.device) - down[:, None]

@@ -14,6 +14,7 @@ from torch import Tensor
 from tempreg.data.augment.events import dropped, jittered
 from tempreg.data.augment.geometry import mirrored, shifted, turned, with_cutout
 from tempreg.data.augment.mixing import cutmix, mixup
+from tempreg.data.augment.rand import RandAugmentation
 
 NDA_SHIFT, NDA_ANGLE = 5, 30.0
 """Pixels and degrees that the recipe's published code uses for CIFAR10-DVS at 48 x 48, there as a
@@ -32,6 +33,7 @@ class Augmentation:
         nda: for each sample one of shift by up to 5 pixels, rotation and shear by up to 30
             degrees (after Li et al. 2022, arXiv 2203.06145, without wrap-around).
         flip: mirror each sample with probability 1/2.
+        rand: RandAugment of images, or None.
         drop: lose events, see `events.dropped`.
         jitter: probability that a cell's events move by a timestep, in [0, 1].
         cutout: edge of a square that is set to 0 at a random place, possibly cut by the border
@@ -45,6 +47,7 @@ class Augmentation:
     shear: float = 0.0
     nda: bool = False
     flip: bool = False
+    rand: RandAugmentation | None = None
     drop: bool = False
     jitter: float = 0.0
     cutout: int = 0
@@ -64,15 +67,22 @@ class Augmentation:
         """Whether it is only for event frames [T, B, C, H, W]."""
         return self.drop or self.jitter > 0
 
-    def __call__(self, x: Tensor, generator: torch.Generator, blank: float = 0.0) -> Tensor:
+    def __call__(
+        self, x: Tensor, generator: torch.Generator, blank: float | Tensor = 0.0
+    ) -> Tensor:
         """A changed copy, or x itself where nothing is to be done; `mixed` comes after it.
 
         Raises:
-            ValueError: events are to be dropped or jittered, and x is a batch of images.
+            ValueError: events are to be dropped or jittered, and x is a batch of images; or
+                RandAugment was asked for, and it is not.
         """
         if self.needs_events and x.ndim != 5:
             raise ValueError("drop and jitter are for event frames [T, B, C, H, W], not images")
+        if self.rand is not None and x.ndim != 4:
+            raise ValueError("RandAugment is for images [B, C, H, W], not event frames")
         samples = x.shape[-4]
+        if isinstance(blank, Tensor):
+            blank = blank.to(x.device)
         if self.shift:
             down, right = _moves(self.shift, samples, generator).to(x.device)
             x = shifted(x, down, right, blank)
@@ -85,6 +95,8 @@ class Augmentation:
         if self.flip:
             chosen = torch.rand(samples, generator=generator).to(x.device) < 0.5
             x = mirrored(x, chosen)
+        if self.rand is not None:
+            x = self.rand(x, generator)
         if self.drop:
             x = dropped(x, generator)
         if self.jitter:
@@ -108,7 +120,7 @@ class Augmentation:
         return cutmix(x, y, classes, self.cutmix, generator)
 
 
-def _nda(x: Tensor, generator: torch.Generator, blank: float) -> Tensor:
+def _nda(x: Tensor, generator: torch.Generator, blank: float | Tensor) -> Tensor:
     samples = x.shape[-4]
     which = torch.randint(3, (samples,), generator=generator)
     moves = _moves(NDA_SHIFT, samples, generator) * (which == 0)

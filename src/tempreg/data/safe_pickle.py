@@ -1,0 +1,115 @@
+"""Pickles of plain data and arrays, read without running what they name.
+
+Python's pickle can name any function and call it. This reader knows the names with which
+NumPy and Python write arrays of bytes, puts functions of its own in their place, and refuses
+all others.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+
+import numpy as np
+
+from tempreg.data.source import DataError
+
+_FAULTS = (
+    pickle.UnpicklingError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
+    OverflowError, ImportError, MemoryError, UnicodeError,
+)  # fmt: skip
+
+
+def read_pickle(data: bytes, where: str) -> Any:
+    """Dictionaries, lists, strings (as bytes where Python 2 wrote them), numbers, arrays.
+
+    Raises:
+        DataError: a damaged pickle, or one that names anything else: it is not called.
+    """
+    try:
+        return _Reader(io.BytesIO(data), encoding="bytes").load()
+    except DataError as error:
+        raise DataError(f"{where} {error}") from None
+    except _FAULTS as error:
+        raise DataError(f"{where} can't be read as a pickle: {error}") from None
+
+
+class _Reader(pickle.Unpickler):
+    """Final."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands in for the few names that are admitted, or DataError."""
+        found = _ADMITTED.get((module.replace("numpy._core", "numpy.core"), name))
+        if found is None:
+            raise DataError(f"names {module}.{name}, which could run code: it is refused")
+        return found
+
+    def persistent_load(self, pid: Any) -> Any:
+        """There are none in data."""
+        raise DataError("refers to an object outside of it: it is refused")
+
+
+class _Array(np.ndarray[Any, np.dtype[np.uint8]]):
+    """An array whose state is checked before NumPy takes it over. Final."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, fortran, values = state
+        if not isinstance(kind, _Bytes) or not isinstance(values, bytes):
+            raise DataError(_NOT_BYTES)
+        state = (1, shape, np.dtype(np.uint8), np.bool_(fortran), values)
+        super().__setstate__(state)
+
+
+class _Bytes:
+    """The one type of values. Final."""
+
+    __slots__ = ()
+
+    def __init__(self, code: Any, *_: Any) -> None:
+        if code not in (b"u1", "u1"):
+            raise DataError(_NOT_BYTES)
+
+    def __setstate__(self, state: Any) -> None:
+        """Byte order and the like: bytes have none."""
+
+
+class _ArrayKind:
+    """What _reconstruct is told to make. Final."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        raise DataError("makes an array without a state: it is refused")
+
+
+def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
+    """An empty array, whose state follows."""
+    if kind is not _ArrayKind:
+        raise DataError("rebuilds something else than an array: it is refused")
+    array: _Array = _Array((0,), np.uint8)
+    return array
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    """How Python 3 writes bytes into old pickles."""
+    if encoding != "latin1" or not isinstance(text, str):
+        raise DataError("holds text in an unknown encoding: it is refused")
+    return text.encode("latin1")
+
+
+def _frombuffer(values: Any, kind: Any, shape: Any, order: Any) -> Any:
+    """How NumPy writes arrays in protocol 5."""
+    if not isinstance(kind, _Bytes) or order not in ("C", "F"):
+        raise DataError(_NOT_BYTES)
+    return np.frombuffer(values, dtype=np.uint8).reshape(shape, order=order)
+
+
+_NOT_BYTES = "holds an array of something else than bytes: it is refused"
+_ADMITTED: dict[tuple[str, str], Any] = {
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
+    ("numpy", "ndarray"): _ArrayKind,
+    ("numpy", "dtype"): _Bytes,
+    ("_codecs", "encode"): _encode,
+}

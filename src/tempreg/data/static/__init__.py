@@ -1,0 +1,1 @@
+"""Data sets of images in their original files, and anyone's own."""
