@@ -12,7 +12,6 @@ from PIL import Image
 
 from tempreg.config.own import own_run
 from tempreg.data.guess import guess
-from tempreg.data.registry import SOURCES
 from tempreg.data.source import DataError
 from tests.conftest import CommandLine, said
 
@@ -141,7 +140,6 @@ def test_folders_that_cannot_be_trained_on_are_said_in_one_sentence(
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.skipif("image-folder" not in SOURCES, reason="needs the data set image-folder")
 def test_images_are_guessed_trained_evaluated_and_predicted(
     tmp_path: Path, tempreg: CommandLine
 ) -> None:

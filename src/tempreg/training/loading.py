@@ -31,7 +31,8 @@ class Loader:
     """Reads batches of a data set's splits, in a given order. Final.
 
     Use it in a `with` statement, at the end of which its processes end. They are started at the
-    first batch and serve all splits.
+    first batch and serve all splits. Where one is killed, at any moment, the statement ends with
+    WorkerLost.
 
     Args:
         data: with workers, its splits must be picklable.
@@ -61,7 +62,6 @@ class Loader:
 
         Raises:
             DataError: as the split raised it, at the place of the batch that can't be read.
-            WorkerLost: another process ended one of those that read ahead.
         """
         if self._loader is None:
             raise ValueError("this loader is closed")
@@ -69,24 +69,10 @@ class Loader:
         with _interrupts_wait(not self._started):
             iterator = iter(self._loader)
         self._started = True
-        for batch in self._read(iterator):
+        for batch in iterator:
             if isinstance(batch, RequestError):
                 raise batch
             yield batch[0], batch[1]
-
-    @staticmethod
-    def _read(
-        iterator: Iterator[Batch | RequestError],
-    ) -> Iterator[Batch | RequestError]:
-        try:
-            yield from iterator
-        except RuntimeError as error:
-            if not str(error).startswith("DataLoader worker (pid"):  # torch has no class for it
-                raise
-            raise WorkerLost(
-                "a process that reads data ahead was killed, perhaps because memory ran out: "
-                "continue with --resume, and with fewer --workers if that happens again"
-            ) from None
 
     def close(self) -> None:
         """End the processes."""
@@ -102,6 +88,12 @@ class Loader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+        # Torch raises it wherever this process is when it hears of it, and has no class for it.
+        if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid"):
+            raise WorkerLost(
+                "a process that reads data ahead was killed, perhaps because memory ran out: "
+                "continue with --resume, and with fewer --workers if that happens again"
+            ) from None
 
 
 class _Plan(Sampler[_Place]):
