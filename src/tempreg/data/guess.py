@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from tempreg.data.event_files import READERS, guessed_size, read_recording
 from tempreg.data.folders import class_folders
+from tempreg.data.images import IMAGE_SUFFIXES, header
 from tempreg.data.source import DataError
 
-IMAGE_SUFFIXES = (
-    ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm",
-)  # fmt: skip
 _LOOKED_AT = 100
 """Images whose size is read, at most; of recordings, which are read whole, a tenth of it."""
 
@@ -63,7 +60,7 @@ def guess(folder: Path) -> Guess:
     chosen = images or recordings
     if not chosen:
         raise DataError(
-            f"{root} holds no images ({', '.join(IMAGE_SUFFIXES)}) and no recordings "
+            f"{root} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}) and no recordings "
             f"({', '.join(READERS)}), but {files[0]}"
         )
     if len(by_class) == 1:
@@ -90,23 +87,14 @@ def _median(values: list[int]) -> int:
 
 def _image_sizes(files: list[Path]) -> list[tuple[int, int]]:
     """(H, W) of some images as they are shown; those that can't be read are told when loaded."""
-    from PIL import Image, UnidentifiedImageError
-
-    sizes = []
-    faults: Counter[str] = Counter()
+    sizes, faults = [], []
     for file in _spread(files, _LOOKED_AT):
         try:
-            with Image.open(file) as image:
-                width, height = image.size
-                turned = image.getexif().get(0x0112, 1) >= 5  # orientation: on its side
-        except UnidentifiedImageError:
-            faults[f"{file} is not an image"] += 1
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            faults[f"{file} can't be read as an image: {error}"] += 1
-        else:
-            sizes.append((width, height) if turned else (height, width))
+            sizes.append(header(file)[0])
+        except DataError as error:
+            faults.append(error)
     if not sizes:
-        raise DataError(next(iter(faults)))
+        raise faults[0]
     return sizes
 
 
