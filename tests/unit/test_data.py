@@ -150,8 +150,8 @@ def test_fashion_mnist_is_all_there() -> None:
 
 
 def test_registry_errors() -> None:
-    with pytest.raises(ValueError, match="no reader for the data set 'cifar10'"):
-        load_dataset("cifar10", num_steps=4)
+    with pytest.raises(ValueError, match="no reader for the data set 'cifar12'"):
+        load_dataset("cifar12", num_steps=4)
     with pytest.raises(ValueError, match=r"leave data\.size out"):
         load_dataset("fashion-mnist", num_steps=4, size=48)
     with pytest.raises(ValueError, match="unknown split"):

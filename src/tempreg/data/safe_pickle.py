@@ -57,8 +57,8 @@ class _Array(np.ndarray[Any, np.dtype[np.uint8]]):
         _, shape, kind, fortran, values = state
         if not isinstance(kind, _Bytes) or not isinstance(values, bytes):
             raise DataError(_NOT_BYTES)
-        state = (1, shape, np.dtype(np.uint8), np.bool_(fortran), values)
-        super().__setstate__(state)
+        checked: Any = (1, shape, np.dtype(np.uint8), bool(fortran), values)
+        super().__setstate__(checked)
 
 
 class _Bytes:
