@@ -37,11 +37,13 @@ def test_commands_in_the_readme_parse(tempreg: CommandLine, tmp_path: Path) -> N
     (tmp_path / "mine.yaml").write_text(tempreg("config", "nmnist-trt").stdout)
     for line in lines:
         command, *words = line.split()
-        if command == "train":  # with a setting that stops it after everything is parsed
+        if "my-folder" in words:
+            assert "my-folder" in tempreg(command, *words).stderr
+        elif command == "train":  # with a setting that stops it after everything is parsed
             result = tempreg("train", *words, "--data.name", "nowhere")
             wanted = "no configuration file" if "--resume" in words else "no reader for the data"
             assert wanted in result.stderr, line
-        elif command in ("evaluate", "analyze"):
+        elif command in ("evaluate", "analyze", "predict"):
             assert "holds no run" in tempreg(command, *words).stderr
         elif command == "report":
             assert "holds neither a study" in tempreg(command, *words).stderr
