@@ -205,7 +205,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny: RunConfig, tmp_path: Path
 
 def test_objects_refuse_settings_that_do_not_fit(tiny: RunConfig, tmp_path: Path) -> None:
     for config, words in (
-        (replace(tiny, data=replace(tiny.data, name="cifar10")), "no reader"),
+        (replace(tiny, data=replace(tiny.data, name="cifar12")), "no reader"),
         (replace(tiny, model=replace(tiny.model, name="vggsnn")), r"model\.channels"),
         (replace(tiny, model=replace(tiny.model, channels=(2,) * 7)), "too small"),
         (replace(tiny, precision="16-mixed", device="cpu"), "16-mixed needs a CUDA device"),
