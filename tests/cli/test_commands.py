@@ -101,7 +101,7 @@ TRAINING_MISTAKES = [
     ("nmnist-trt --out /proc/x", "can't be written to"),
     ("fashion-trt --data.size 48", "leave data.size out"),
     ("missing.yaml", "there is no configuration file missing.yaml"),
-    ("paper-cifar10 --precision 32-true", "no reader for the data set 'cifar10'"),
+    ("paper-cifar10 --precision 32-true --data nowhere", "cifar10 is not complete: nowhere"),
     ("nmnist-trt --model.name resnet91 --model.channels null", "did you mean 'resnet19'"),
     ("--resume", "there is no configuration file"),
 ]
