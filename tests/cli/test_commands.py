@@ -102,6 +102,7 @@ TRAINING_MISTAKES = [
     ("fashion-trt --data.size 48", "leave data.size out"),
     ("missing.yaml", "there is no configuration file missing.yaml"),
     ("nmnist-trt --data.name cifar12", "no reader for the data set 'cifar12'"),
+    ("paper-cifar10 --precision 32-true --data nowhere", "cifar10 is not complete: nowhere"),
     ("nmnist-trt --model.name resnet91 --model.channels null", "did you mean 'resnet19'"),
     ("--resume", "there is no configuration file"),
 ]
