@@ -1,10 +1,11 @@
 # Everything runs in .venv, which is made and filled on first use.
 #
 # PYTHON picks the interpreter, PIP_FLAGS is passed to `pip install`: on Linux without a GPU,
-# an index with PyTorch's CPU builds saves gigabytes (see the README).
+# an index with PyTorch's CPU builds saves gigabytes (see the README). TESTS picks some tests.
 
 PYTHON ?= python3
 PIP_FLAGS ?=
+TESTS ?= tests
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
@@ -15,7 +16,7 @@ demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(TESTS)
 
 # The CUDA kernels, through Triton's interpreter and compiler; needs no GPU, but a big package.
 test-triton: $(VENV)/.dev
