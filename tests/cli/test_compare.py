@@ -21,7 +21,7 @@ SMALL = (
     "--epochs", "2", "--num-steps", "2", "--model.channels", "[4, 8]", "--jobs", "2",
     "--analyses", "none",
 )  # fmt: skip
-STUDY = ("compare", "nmnist-trt", "--objectives", ARMS, "--seeds", "2", *SMALL)
+STUDY = ("compare", "nmnist-trt", "--objectives", ARMS, "--seeds", "1", *SMALL)
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -36,22 +36,22 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = [*COMMAND, *STUDY, "--out", "study"]
     result = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
-    assert "6/6" in result.stdout
+    assert "3/3" in result.stdout
     return folder / "study"
 
 
 def test_one_arm_under_two_names_is_one_arm(whole: Path) -> None:
     results = rows(whole / "results.csv")
     assert [(r["arm"], r["seed"], r["status"]) for r in results] == [
-        (arm, str(seed + shift), "finished")
-        for seed in (0, 1)
-        for arm, shift in (("step", 0), ("again", 0), ("other", 50))
+        ("step", "0", "finished"),
+        ("again", "0", "finished"),
+        ("other", "50", "finished"),
     ]
-    for name in ("000", "001"):
-        assert same_weights(whole / "runs" / "step" / name, whole / "runs" / "again" / name)
-        assert not same_weights(whole / "runs" / "step" / name, whole / "runs" / "other" / name)
-    for first, second in zip(results[0::3], results[1::3], strict=True):
-        assert {**first, "arm": "", "run": ""} == {**second, "arm": "", "run": ""}
+    runs = whole / "runs"
+    assert same_weights(runs / "step" / "000", runs / "again" / "000")
+    assert not same_weights(runs / "step" / "000", runs / "other" / "000")
+    first, second = results[:2]
+    assert {**first, "arm": "", "run": ""} == {**second, "arm": "", "run": ""}
 
 
 def test_a_study_killed_anywhere_ends_the_same(whole: Path, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_study_killed_anywhere_ends_the_same(whole: Path, tmp_path: Path) -> N
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(chance.uniform(3, 8))
+        time.sleep(chance.uniform(3, 6))
         process.kill()
         process.wait()
     last = subprocess.run(
