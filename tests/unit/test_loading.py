@@ -94,7 +94,7 @@ def test_ctrl_c_with_workers_is_one_sentence_and_the_run_goes_on(
     tmp_path: Path, tempreg: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     flags = ["--num-steps=2", "--model.channels=[4, 8]", "--epochs=3", "--batch-size=4"]
-    whole = tempreg("train", "nmnist-trt", *flags, "--out", "whole", "--workers", "1")
+    whole = tempreg("train", "nmnist-trt", *flags, "--out", "whole", "--workers", "0")
     assert whole.returncode == 0, whole.stderr
     process = subprocess.Popen(
         [*COMMAND, "train", "nmnist-trt", *flags, "--out", "cut", "--workers", "1"],
