@@ -103,6 +103,25 @@ def test_only_arrays_of_bytes_are_rebuilt(tmp_path: Path, monkeypatch, content: 
     assert not (tmp_path / "executed").exists()
 
 
+def test_a_pickle_can_change_no_function() -> None:
+    """Opcode b on a function sets its attributes, here its default arguments."""
+    change = b"\x80\x02c_codecs\nencode\nN}X\x0c\x00\x00\x00__defaults__K\x01\x85s\x86b."
+    with pytest.raises(DataError, match="a file changes a function: it is refused"):
+        read_pickle(change, "a file")
+
+
+@pytest.mark.parametrize("opcode", [b"r\xff\xff\x3f\x00", b"p4194303\n"])
+def test_places_of_notes_take_no_memory(opcode: bytes) -> None:
+    """Python makes room for all places below: 2^31, which fits as well, would take 32 GB."""
+    with pytest.raises(DataError, match="a file notes something as number 4,194,303"):
+        read_pickle(b"\x80\x02]" + opcode + b".", "a file")
+
+
+def test_names_are_shown_on_one_line() -> None:
+    with pytest.raises(DataError, match=r"^a file names 'a\\x1bb\.c\\rd', which could run code"):
+        read_pickle(b"\x80\x02ca\x1bb\nc\rd\n.", "a file")
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_arrays_of_each_protocol(protocol: int) -> None:
     rows = RNG.integers(0, 256, (5, 7), dtype=np.uint8)

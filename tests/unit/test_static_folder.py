@@ -87,6 +87,19 @@ def test_kinds_of_images(tmp_path: Path) -> None:
     assert np.array_equal(decoded(tmp_path / "turned.png", 3), np.rot90(pixels, -1))
 
 
+@pytest.mark.parametrize("kind", [2, 5, 7, 12, 16])
+def test_a_damaged_note_beside_the_orientation(tmp_path: Path, kind: int) -> None:
+    image, path = Image.new("RGB", (8, 8)), tmp_path / "a.jpg"
+    exif = image.getexif()
+    exif[0x0100], exif[0x0112] = 8, 6
+    image.save(path, exif=exif)
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"Exif") + 19] = kind  # the type of the first, which was a number of 32 bits
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=r"a\.jpg can't be read as an image"):
+        decoded(path, 3)
+
+
 def test_all_grey_files_give_one_channel(tmp_path: Path) -> None:
     filled(tmp_path)
     for file in tmp_path.glob("*/*.png"):

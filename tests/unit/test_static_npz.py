@@ -106,6 +106,19 @@ def test_damaged(tmp_path: Path, content: bytes | None) -> None:
         load_dataset("npz", num_steps=2, path=path)
 
 
+@pytest.mark.parametrize(("offset", "value"), [(6, 250), (8, 1), (10, 99)])
+def test_versions_passwords_and_methods_that_are_unknown(
+    tmp_path: Path, offset: int, value: int
+) -> None:
+    path = tmp_path / "own.npz"
+    np.savez(path, x=X, y=Y)
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + offset] = value
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=r"own\.npz can't be read as \.npz"):
+        load_dataset("npz", num_steps=2, path=path)
+
+
 def encoded(folder: Path, part: str, images: np.ndarray, labels: np.ndarray) -> Path:
     files = []
     for image in images:

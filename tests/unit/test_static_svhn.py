@@ -52,7 +52,10 @@ def test_cut_short(tmp_path: Path, end: int, compressed: bool) -> None:
         ({"X": X[..., :-1], "y": Y}, "must be"),
         ({"X": X, "y": Y / 2}, "whole numbers"),
         ({"X": X, "y": Y + 1}, "label 11 of train image 9"),
-        ({"X": X, "y": np.array([{"a": 1}] * 40, dtype=object)[:, None]}, "must be"),
+        (
+            {"X": X, "y": np.array([{"a": 1}] * 40, dtype=object)[:, None]},
+            "lacks the array y of numbers",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit(tmp_path: Path, arrays: dict, words: str) -> None:

@@ -169,6 +169,17 @@ def test_one_name_twice(tmp_path: Path, inner: Path) -> None:
         unpack(both, inner)
 
 
+def test_unknown_versions_and_places(tmp_path: Path, inner: Path) -> None:
+    whole = zipped(tmp_path / "x.zip", ("f", b"1" * 100)).read_bytes()
+    entry, end = whole.index(b"PK\x01\x02"), whole.index(b"PK\x05\x06")
+    for place, value in ((entry + 6, 250), (end + 16, 255)):
+        raw = bytearray(whole)
+        raw[place] = value
+        (tmp_path / "x.zip").write_bytes(raw)
+        with pytest.raises(DataError, match=r"x\.zip is damaged"):
+            unpack(tmp_path / "x.zip", inner)
+
+
 def test_encrypted(tmp_path: Path, inner: Path) -> None:
     raw = bytearray(zipped(tmp_path / "x.zip", ("f", b"1")).read_bytes())
     raw[raw.index(b"PK\x01\x02") + 8] |= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def decoded(
             pixels = _converted(upright, channels, where)
     except UnidentifiedImageError:
         raise DataError(f"{where} is not an image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{where} can't be read as an image: {error}") from None
@@ -87,7 +88,7 @@ def header(path: Path) -> tuple[tuple[int, int], bool]:
             grey = opened.mode in ("1", "L") or opened.mode.startswith("I;16")
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} can't be read as an image: {error}") from None

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,11 +30,19 @@ def read_pickle(data: bytes, where: str) -> Any:
         DataError: a damaged pickle, or one that names anything else: it is not called.
     """
     try:
+        _check_places(data)
         return _Reader(io.BytesIO(data), encoding="bytes").load()
     except DataError as error:
         raise DataError(f"{where} {error}") from None
     except _FAULTS as error:
         raise DataError(f"{where} can't be read as a pickle: {error}") from None
+
+
+def _check_places(data: bytes) -> None:
+    """Refuse places of notes beyond the file's length: Python makes room for all places below."""
+    for opcode, argument, _ in pickletools.genops(data):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > len(data):
+            raise DataError(f"notes something as number {argument:,}: it is damaged")
 
 
 class _Reader(pickle.Unpickler):
@@ -42,7 +52,10 @@ class _Reader(pickle.Unpickler):
         """What stands in for the few names that are admitted, or DataError."""
         found = _ADMITTED.get((module.replace("numpy._core", "numpy.core"), name))
         if found is None:
-            raise DataError(f"names {module}.{name}, which could run code: it is refused")
+            called = f"{module}.{name}"
+            if not called.isprintable():
+                called = repr(called)
+            raise DataError(f"names {called}, which could run code: it is refused")
         return found
 
     def persistent_load(self, pid: Any) -> Any:
@@ -66,26 +79,44 @@ class _Bytes:
 
     __slots__ = ()
 
-    def __init__(self, code: Any, *_: Any) -> None:
-        if code not in (b"u1", "u1"):
-            raise DataError(_NOT_BYTES)
-
     def __setstate__(self, state: Any) -> None:
         """Byte order and the like: bytes have none."""
 
 
-class _ArrayKind:
-    """What _reconstruct is told to make. Final."""
+class _StandIn:
+    """A function in the place of one that a pickle names. Final.
 
-    __slots__ = ()
+    A pickle may set attributes of functions and classes that it gets: of this it can't.
+    """
 
-    def __init__(self) -> None:
-        raise DataError("makes an array without a state: it is refused")
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+
+    def __call__(self, *args: Any) -> Any:
+        """What the function returns."""
+        return self._call(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        raise DataError("changes a function: it is refused")
+
+
+def _array_kind(*_: Any) -> Any:
+    """What _reconstruct is told to make; it is never called for an array as NumPy writes them."""
+    raise DataError("makes an array without a state: it is refused")
+
+
+def _dtype(code: Any, *_: Any) -> _Bytes:
+    """The type of an array's values."""
+    if code not in (b"u1", "u1"):
+        raise DataError(_NOT_BYTES)
+    return _Bytes()
 
 
 def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
     """An empty array, whose state follows."""
-    if kind is not _ArrayKind:
+    if kind is not _ADMITTED["numpy", "ndarray"]:
         raise DataError("rebuilds something else than an array: it is refused")
     array: _Array = _Array((0,), np.uint8)
     return array
@@ -106,10 +137,10 @@ def _frombuffer(values: Any, kind: Any, shape: Any, order: Any) -> Any:
 
 
 _NOT_BYTES = "holds an array of something else than bytes: it is refused"
-_ADMITTED: dict[tuple[str, str], Any] = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
-    ("numpy", "ndarray"): _ArrayKind,
-    ("numpy", "dtype"): _Bytes,
-    ("_codecs", "encode"): _encode,
+_ADMITTED = {
+    ("numpy.core.multiarray", "_reconstruct"): _StandIn(_reconstruct),
+    ("numpy.core.numeric", "_frombuffer"): _StandIn(_frombuffer),
+    ("numpy", "ndarray"): _StandIn(_array_kind),
+    ("numpy", "dtype"): _StandIn(_dtype),
+    ("_codecs", "encode"): _StandIn(_encode),
 }

@@ -55,7 +55,8 @@ def unpack(archive: Path, folder: Path) -> None:
     except (FileExistsError, NotADirectoryError):
         raise DataError(f"{archive} has {name!r} twice, or as file and folder") from None
     except (
-        zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError
+        zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError,
+        NotImplementedError, UnicodeDecodeError,
     ) as error:  # fmt: skip
         raise DataError(f"{archive} is damaged, or no archive: {error}") from None
 
@@ -67,6 +68,8 @@ Member = tuple[str, int, IO[bytes] | None]
 def _zip(archive: Path) -> Iterator[Member]:
     with zipfile.ZipFile(archive) as file:
         for info in file.infolist():
+            if info.header_offset < 0 or not info.filename:
+                raise DataError(f"{archive} is damaged: {info.filename!r} has no name or place")
             kind = info.external_attr >> 28  # of the Unix mode, which other systems leave 0
             if kind not in (0, 4, 8):
                 raise DataError(f"{archive}: {info.filename!r} is a link or a device: refused")

@@ -14,6 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tempreg.data.event_files.recording import MOST_BYTES, Recording, checked
+from tempreg.data.mat_files import numeric_arrays
 from tempreg.data.source import DataError
 
 _NAMES = {
@@ -151,10 +152,13 @@ def read_mat(path: Path) -> Recording:
     from scipy.io import loadmat, whosmat
 
     try:
+        names = numeric_arrays(path)
         for name, shape, _ in whosmat(path):
             if 8 * math.prod(shape) > MOST_BYTES:
                 raise DataError(f"{path} declares {shape} numbers in {name}: more than can be read")
-        held = {k: v for k, v in loadmat(path).items() if not k.startswith("__")}
+        held = {
+            k: v for k, v in loadmat(path, variable_names=names).items() if not k.startswith("__")
+        }
     except NotImplementedError:
         raise DataError(f"{path} is MATLAB 7.3: store it as version 7, or as .h5") from None
     except (ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, zlib.error) as error:

@@ -43,7 +43,9 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
             )
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError
+    ) as error:  # fmt: skip  # RuntimeError: encrypted, or packed in a way that is unknown
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} can't be read as .npz: {error}") from None

@@ -14,14 +14,13 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from tempreg.data.base import DataSet
+from tempreg.data.mat_files import HEADER_BYTES, numeric_arrays
 from tempreg.data.options import DataOptions
 from tempreg.data.source import DataError, Source
 from tempreg.data.static.arrays import Images, Statistics, array_data_set
 
 MAX_VALUES = 3_000_000_000
 """A file that claims more is refused before memory is taken; the largest part has 1.6e9."""
-
-HEADER_BYTES = 128
 
 
 class SVHN(Source):
@@ -60,10 +59,12 @@ def read_svhn(path: Path) -> Images:
     try:
         if path.stat().st_size < HEADER_BYTES:
             raise DataError(f"{path} is too short for a MATLAB 5 file")
+        numeric = numeric_arrays(path)
         claimed = {name: (shape, kind) for name, shape, kind in whosmat(path)}
-        for name, kind in (("X", "uint8"), ("y", None)):
-            if name not in claimed or kind not in (None, claimed[name][1]):
-                raise DataError(f"{path} lacks the array {name}{f' of {kind}' if kind else ''}")
+        for name, kind in (("X", "uint8"), ("y", "numbers")):
+            known = name in claimed and (numeric is None or name in numeric)
+            if not known or kind not in ("numbers", claimed[name][1]):
+                raise DataError(f"{path} lacks the array {name} of {kind}")
             if math.prod(claimed[name][0]) > MAX_VALUES:
                 raise DataError(f"{path}: {name} claims more than {MAX_VALUES:,} values")
         arrays = loadmat(path, variable_names=["X", "y"])
