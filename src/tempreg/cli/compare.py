@@ -65,7 +65,7 @@ def run(words: Sequence[str]) -> int:
     from tempreg.config import ConfigError
     from tempreg.study.arms import parse_arms, swept
     from tempreg.study.collect import collect, write_results
-    from tempreg.study.driver import Study, visible_gpus
+    from tempreg.study.driver import Study, command_line, visible_gpus
     from tempreg.study.plan import check_first_runs, make_plan
     from tempreg.study.progress import study_progress
     from tempreg.study.report import write_study_report
@@ -88,6 +88,7 @@ def run(words: Sequence[str]) -> int:
         trials=args.trials,
         analyses=analyses,
         samples=args.samples,
+        command=command_line(["compare", *words]),
     )
     check_first_runs(plan)
     jobs = args.jobs or len(visible_gpus()) or os.cpu_count() or 1

@@ -72,6 +72,7 @@ class Plan:
         trials: candidates that an arm may try on validation; 0: none does.
         analyses: quantities that are analysed after each run; see `tempreg analyze`.
         samples: samples for the analyses.
+        command: what the study was begun with, as a user types it; "" where nothing recorded it.
     """
 
     source: str
@@ -82,12 +83,14 @@ class Plan:
     trials: int = 0
     analyses: tuple[str, ...] = ()
     samples: int = 256
+    command: str = ""
 
     def text(self) -> str:
         """study.yaml."""
         content = {
             "version": VERSION,
             "source": self.source,
+            "command": self.command,
             "reference": self.reference,
             "trials": self.trials,
             "analyses": list(self.analyses),
@@ -236,6 +239,7 @@ def read_plan(root: Path) -> Plan:
             trials=content["trials"],
             analyses=tuple(content["analyses"]),
             samples=content["samples"],
+            command=str(content.get("command", "")),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise StudyError(f"{path} is damaged: {error}") from None
