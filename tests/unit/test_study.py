@@ -95,6 +95,42 @@ def test_candidates_sweep_the_penalty() -> None:
     ]
 
 
+def test_a_search_fills_its_ranges_alike_for_all_arms_that_read_them() -> None:
+    ranges = ("lam=1e-6..1e-2", "eta=0..0.2", "optimizer.lr=1e-4..1e-2", "num_steps=2..9")
+    study = plan("step,step+l2,trt,trt@lam=1", search=ranges, trials=32)
+    step, l2, trt, fixed = (study.candidates(arm) for arm in study.arms)
+    assert set(step[0]) == {"optimizer.lr", "num_steps"}
+    assert set(l2[0]) == {"objective.lam", "optimizer.lr", "num_steps"}
+    assert set(trt[0]) == {"objective.lam", "objective.eta", "optimizer.lr", "num_steps"}
+    assert set(fixed[0]) == set(trt[0]) - {"objective.lam"}
+    assert len(step) == len(l2) == len(trt) == 32
+    lams = sorted(point["objective.lam"] for point in trt)
+    assert lams[0] >= 1e-6
+    assert lams[-1] <= 1e-2
+    decades = [sum(10.0**d <= lam < 10.0 ** (d + 1) for lam in lams) for d in range(-6, -2)]
+    assert all(7 <= count <= 9 for count in decades)
+    assert {point["num_steps"] for point in trt} == set(range(2, 10))
+    assert study.candidates(study.arms[2]) == trt  # the same in every process
+    for run in study.trial_runs(Path()):
+        study.config(run)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("lam", "expected SETTING=LOW..HIGH"),
+        ("lamb=1..2", "unknown setting lamb"),
+        ("lam=1e-2..1e-6", "must be below"),
+        ("lam=a..b", "not two numbers"),
+        ("lam=-1..1", "must be >= 0"),
+        ("distill=0..1", "nothing to try"),
+    ],
+)
+def test_searches_that_make_no_sense(text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        plan("step,trt", search=(text,), trials=4)
+
+
 def test_the_choice_is_by_validation_over_all_timesteps(tmp_path: Path) -> None:
     study = plan("step,trt", trials=3)
     trials = study.trial_runs(tmp_path)

@@ -40,6 +40,14 @@ def run(words: Sequence[str]) -> int:
         help="values of its own setting that each arm may try on validation (default: 0)",
     )
     parser.add_argument(
+        "--search",
+        action="append",
+        default=[],
+        metavar="SETTING=LOW..HIGH",
+        help="what the trials are drawn from instead, as lam=1e-6..1e-2; several are searched "
+        "together",
+    )
+    parser.add_argument(
         "--sweep",
         action="append",
         default=[],
@@ -86,6 +94,7 @@ def run(words: Sequence[str]) -> int:
         args.seeds,
         reference=args.reference or arms[0].name,
         trials=args.trials,
+        search=tuple(args.search),
         analyses=analyses,
         samples=args.samples,
         command=command_line(["compare", *words]),

@@ -105,20 +105,26 @@ def dots_figure(
 
 
 def map_figure(
-    values: Sequence[Sequence[float]], rows: Sequence[str], x_label: str, unit: str
+    values: Sequence[Sequence[float]],
+    rows: Sequence[str],
+    x_label: str,
+    unit: str,
+    *,
+    columns: Sequence[str] | None = None,
+    y_label: str = "",
 ) -> Figure:
-    """A heat map, a row a label, columns counted from 1."""
+    """A heat map, a row a label; columns have labels too, or are counted from 1."""
     figure = Figure(figsize=(_WIDTH, 1.3 + 0.3 * len(rows)), layout="constrained")
     axes = figure.subplots()
     image = axes.pcolormesh(
         np.ma.masked_invalid(np.asarray(values)), cmap="cividis", edgecolors="none"
     )
     axes.set_yticks([i + 0.5 for i in range(len(rows))], [_short(row) for row in rows])
-    width = len(values[0])
-    places = range(0, width, -(-width // 10))
-    axes.set_xticks([i + 0.5 for i in places], [str(i + 1) for i in places])
+    labels = columns or [str(i + 1) for i in range(len(values[0]))]
+    places = range(0, len(labels), -(-len(labels) // 10))
+    axes.set_xticks([i + 0.5 for i in places], [_short(labels[i]) for i in places])
     axes.invert_yaxis()
-    axes.set_xlabel(x_label)
+    axes.set(xlabel=x_label, ylabel=y_label)
     figure.colorbar(image, label=unit)
     return figure
 

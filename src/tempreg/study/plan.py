@@ -21,10 +21,16 @@ from tempreg.config.yaml import parse
 from tempreg.errors import RequestError
 from tempreg.files import write_text
 from tempreg.study.arms import Arm, candidates
+from tempreg.study.search import parse_range, search_points
 
 VERSION = 1
 TRIAL_SEED = 1_000_000
 """Trials use seeds from here on, so that nothing is chosen on what is later compared."""
+
+COMPARED = (
+    "base", "arms", "replicates", "reference", "trials", "search", "analyses", "samples",
+)  # fmt: skip
+"""What a study is continued with unchanged."""
 
 _BEGUN = (".lock", "base.yaml")
 """What a study may leave behind that was killed before its study.yaml existed."""
@@ -70,6 +76,8 @@ class Plan:
         arms, replicates: each arm is run on each replicate.
         reference: the arm that the others are compared with.
         trials: candidates that an arm may try on validation; 0: none does.
+        search: ranges that the candidates are drawn from, as `study.search` reads them; without
+            any, candidates are the fixed values of `study.arms`.
         analyses: quantities that are analysed after each run; see `tempreg analyze`.
         samples: samples for the analyses.
         command: what the study was begun with, as a user types it; "" where nothing recorded it.
@@ -84,6 +92,7 @@ class Plan:
     analyses: tuple[str, ...] = ()
     samples: int = 256
     command: str = ""
+    search: tuple[str, ...] = ()
 
     def text(self) -> str:
         """study.yaml."""
@@ -93,6 +102,7 @@ class Plan:
             "command": self.command,
             "reference": self.reference,
             "trials": self.trials,
+            "search": list(self.search),
             "analyses": list(self.analyses),
             "samples": self.samples,
             "arms": [asdict(arm) for arm in self.arms],
@@ -133,6 +143,9 @@ class Plan:
 
     def candidates(self, arm: Arm) -> list[dict[str, Any]]:
         """What an arm may choose from on validation."""
+        if self.search:
+            ranges = tuple(parse_range(text) for text in self.search)
+            return search_points(ranges, arm.changes, self.trials)
         return candidates(arm, self.base.objective.lam, self.trials)
 
     def config(self, run: Run) -> RunConfig:
@@ -178,8 +191,10 @@ def make_plan(source: str, base: RunConfig, arms: list[Arm], seeds: int, **optio
             f"the reference {plan.reference!r} is not among the arms: choose one of "
             f"{', '.join(arm.name for arm in arms)}"
         )
-    for run in plan.runs(Path(), {}):
+    for run in (*plan.runs(Path(), {}), *plan.trial_runs(Path())):
         plan.config(run)
+    if plan.search and not any(plan.candidates(arm) for arm in plan.arms):
+        raise ConfigError("--search finds nothing to try: give --trials, and arms that read it")
     return plan
 
 
@@ -198,7 +213,7 @@ def check_folder(plan: Plan, root: Path) -> None:
     """StudyError unless the folder is absent, empty, or holds a study with an equal plan."""
     if (root / "study.yaml").exists():
         before = read_plan(root)
-        for name in ("base", "arms", "replicates", "reference", "trials", "analyses", "samples"):
+        for name in COMPARED:
             if getattr(before, name) != getattr(plan, name):
                 raise StudyError(
                     f"{root} holds a study with other {name}: continue it with the options it was "
@@ -240,6 +255,7 @@ def read_plan(root: Path) -> Plan:
             analyses=tuple(content["analyses"]),
             samples=content["samples"],
             command=str(content.get("command", "")),
+            search=tuple(content.get("search", ())),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise StudyError(f"{path} is damaged: {error}") from None

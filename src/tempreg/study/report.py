@@ -20,6 +20,7 @@ from tempreg.study.measured import (
     splits_section,
     timesteps_section,
 )
+from tempreg.study.penalty import penalty_section
 from tempreg.study.results import StudyData, load_study
 from tempreg.study.sections import (
     arms_section,
@@ -29,6 +30,7 @@ from tempreg.study.sections import (
     summary_section,
     unfinished_section,
 )
+from tempreg.study.sweeps import sweeps_section
 
 
 def write_study_report(folder: Path) -> list[Path]:
@@ -51,11 +53,13 @@ def write_study_report(folder: Path) -> list[Path]:
 
 def study_page(study: StudyData, comparisons: list[Comparison]) -> Page:
     """The report; call it inside `report.svg.page_style`."""
+    optional = (sweeps_section(study), penalty_section(study))
     others = others_section(study)
     sections = [
         summary_section(study, comparisons, claims(study, comparisons)),
         arms_section(study),
         results_section(study, comparisons),
+        *(section for section in optional if section),
         timesteps_section(study),
         curves_section(study),
         splits_section(study),

@@ -4,6 +4,7 @@ study.yaml    source, reference, arms (name, changes), replicates (name), base; 
               study has its own: endpoint, margin, overlap, claims, command
 results.csv   a row a run: arm, replicate, seed, split, status, error, what was measured; and
               `run`, its folder relative to the study's, for what is read from there
+chosen.json   settings by arm that were chosen on validation; need not be there
 costs.csv     arm, replicate, seconds, peak_memory_mb; need not be there
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.config.yaml import parse
-from tempreg.report.reading import ReportError, number, read_rows, read_text
+from tempreg.report.reading import ReportError, number, read_json, read_rows, read_text
 from tempreg.study.columns import analysis_columns
 
 FINISHED = "finished"
@@ -36,10 +37,17 @@ _OPTIONS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class ReportedArm:
-    """What was compared: its name, and the settings by dotted name that it changes. Final."""
+    """What was compared. Final.
+
+    Attributes:
+        name: unique in the study.
+        changes: the settings by dotted name that it changes.
+        chosen: those that it chose on validation.
+    """
 
     name: str
     changes: dict[str, Any] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,13 @@ def load_study(folder: Path) -> StudyData:
     path = folder / "study.yaml"
     facts = parse(read_text(path), str(path))
     try:
-        arms = [ReportedArm(str(a["name"]), dict(a.get("changes") or {})) for a in facts["arms"]]
+        chosen = _chosen(folder)
+        arms = [
+            ReportedArm(
+                str(a["name"]), dict(a.get("changes") or {}), dict(chosen.get(a["name"]) or {})
+            )
+            for a in facts["arms"]
+        ]
         names = [arm.name for arm in arms]
         reference = str(facts.get("reference") or names[0])
         replicates = [str(replicate["name"]) for replicate in facts["replicates"]]
@@ -166,6 +180,12 @@ def _run(folder: Path, row: dict[str, str], place: str) -> ReportedRun:
     if path is not None:
         values = analysis_columns(path) | values
     return ReportedRun(*words, row.get("error", ""), path, values)
+
+
+def _chosen(folder: Path) -> dict[str, Any]:
+    """chosen.json, where the study has one."""
+    path = folder / "chosen.json"
+    return dict(read_json(path)) if path.exists() else {}
 
 
 def _with_costs(folder: Path, runs: list[ReportedRun]) -> list[ReportedRun]:

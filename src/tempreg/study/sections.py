@@ -54,14 +54,29 @@ def summary_section(study: StudyData, comparisons: list[Comparison], made: list[
 
 def arms_section(study: StudyData) -> Section:
     """In what the arms differ."""
-    names = list(dict.fromkeys(name for arm in study.arms for name in arm.changes))
-    rows = [[arm.name, *(str(arm.changes.get(name, DASH)) for name in names)] for arm in study.arms]
-    text = (
+    changes = [arm.changes | arm.chosen for arm in study.arms]
+    names = list(dict.fromkeys(name for settings in changes for name in settings))
+    rows = [
+        [arm.name, *(str(settings.get(name, DASH)) for name in names)]
+        for arm, settings in zip(study.arms, changes, strict=True)
+    ]
+    texts = [
         "Arms differ in these settings and in nothing else; each repetition draws its seed and "
         f"split once, for all of them. {study.reference} is the reference."
-    )
+    ]
+    if trials := study.facts.get("trials"):
+        texts.append(
+            f"Each arm tried up to {trials} values of its own setting on a seed and split of no "
+            "repetition, and kept the one with the best validation accuracy: "
+            + "; ".join(
+                f"{arm.name} {name} = {value}"
+                for arm in study.arms
+                for name, value in arm.chosen.items()
+            )
+            + ". The other arms have no such setting."
+        )
     table = Table("Settings that an arm changes", ["Arm", *names], rows)
-    return Section("What was compared", [text], [table])
+    return Section("What was compared", texts, [table])
 
 
 def results_table(study: StudyData, comparisons: list[Comparison]) -> Table:
