@@ -15,6 +15,7 @@ import pytest
 
 from tempreg.config import read_config
 from tests.conftest import COMMAND, CommandLine, same_weights
+from tests.unit.test_event_files import write_recordings
 
 ARMS = "step,again=step,other=step@seed=+50"
 SMALL = (
@@ -56,16 +57,18 @@ def test_one_arm_under_two_names_is_one_arm(whole: Path) -> None:
 
 def test_a_study_killed_anywhere_ends_the_same(whole: Path, tmp_path: Path) -> None:
     chance = random.Random(0)
-    for _ in range(2):
+    ends = []
+    for _ in range(5):
         process = subprocess.Popen(
             [*COMMAND, *STUDY, "--out", "study"],
             cwd=tmp_path,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(chance.uniform(3, 6))
+        time.sleep(chance.uniform(1, 5))
         process.kill()
-        process.wait()
+        ends.append(process.wait())
+    assert -signal.SIGKILL in ends
     last = subprocess.run(
         [*COMMAND, *STUDY, "--out", "study"], cwd=tmp_path, capture_output=True, text=True,
         check=False,
@@ -73,6 +76,29 @@ def test_a_study_killed_anywhere_ends_the_same(whole: Path, tmp_path: Path) -> N
     assert last.returncode == 0, last.stderr
     expected = (whole / "results.csv").read_bytes()
     assert (tmp_path / "study" / "results.csv").read_bytes() == expected
+
+
+def test_two_studies_over_one_cache_leave_each_other_alone(tmp_path: Path) -> None:
+    write_recordings(tmp_path / "own")
+    words = [
+        *COMMAND, "compare", "nmnist-trt", "--data.name=event-folder", "--data.path=own",
+        "--data.size=16", "--objectives", "step", "--seeds", "1", *SMALL,
+    ]  # fmt: skip
+
+    def begin(study: str, cache: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "TEMPREG_CACHE_DIR": str(tmp_path / cache)}
+        return subprocess.Popen(
+            [*words, "--out", study], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
+        )
+
+    together = [begin("first", "shared"), begin("second", "shared")]
+    assert [process.wait() for process in together] == [0, 0]
+    assert begin("alone", "own cache").wait() == 0
+    results = {name: rows(tmp_path / name / "results.csv") for name in ("first", "second", "alone")}
+    assert results["first"] == results["second"] == results["alone"]
+    assert [row["status"] for row in results["alone"]] == ["finished"]
+    kept = [sorted(p.name for p in (tmp_path / c).rglob("*")) for c in ("shared", "own cache")]
+    assert kept[0] == kept[1]  # nothing half-written is left either
 
 
 def test_asked_to_stop_it_stops_and_says_how_to_go_on(tmp_path: Path) -> None:

@@ -14,21 +14,14 @@ from tempreg.data.event_sets import parts
 from tempreg.data.event_sources import EventFolder
 from tempreg.runs import load_run
 from tests.conftest import CommandLine
-from tests.unit.test_event_files import dvs128
+from tests.unit.test_event_files import write_recordings
 
 
 def test_trains_says_what_it_guessed_and_predicts_as_it_tests(
     tmp_path: Path, tempreg: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEMPREG_CACHE_DIR", str(tmp_path / "cache"))
-    rng = np.random.default_rng(0)
-    for i in range(24):
-        t = np.sort(rng.integers(0, 60_000, 300))
-        x = rng.integers(0, 60, 300) + 60 * (i % 2)
-        events = np.stack([t, x, rng.integers(0, 120, 300), rng.integers(0, 2, 300)], axis=1)
-        path = tmp_path / "own" / ("left", "right")[i % 2] / f"{i}.aedat"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(dvs128(events))
+    write_recordings(tmp_path / "own")
     asked = {"frames": "duration", "frame_ms": 10, "size": 16, "normalise": "max"}
     words = [f"--data.{name.replace('_', '-')}={value}" for name, value in asked.items()]
     done = tempreg(

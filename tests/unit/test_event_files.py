@@ -44,6 +44,18 @@ def dvs128(events: Events, version: int = 2) -> bytes:
     )
 
 
+def write_recordings(folder: Path) -> None:
+    """24 recordings of 60 ms in two classes, whose events lie left and right."""
+    rng = np.random.default_rng(0)
+    for i in range(24):
+        t = np.sort(rng.integers(0, 60_000, 300))
+        x = rng.integers(0, 60, 300) + 60 * (i % 2)
+        events = np.stack([t, x, rng.integers(0, 120, 300), rng.integers(0, 2, 300)], axis=1)
+        path = folder / ("left", "right")[i % 2] / f"{i}.aedat"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(dvs128(events))
+
+
 def aedat3(events: Events, at_once: int = 60) -> bytes:
     raw = b"#!AER-DAT3.1\r\n#Format: RAW\r\n#!END-HEADER\r\n"
     raw += struct.pack("<HHIIIIII", 0, 1, 12, 4, 0, 1, 1, 1) + bytes(12)  # a special event

@@ -36,11 +36,13 @@ class Claim:
         text: what is claimed.
         verdict: in two words.
         detail: what was measured, of which arms, with its interval; else what it would need.
+        figure: the difference with its interval alone, for a table; "" without one.
     """
 
     text: str
     verdict: Verdict
     detail: str
+    figure: str = ""
 
     @property
     def said(self) -> str:
@@ -160,7 +162,8 @@ def _directed(measure: _Measure, differences: list[float], of: str, overlap: flo
         verdict = "undecided"
     figure = _figure(test, measure.show, measure.unit)
     words = measure.words[:1].upper() + measure.words[1:]
-    return Claim(text, verdict, f"{words}, {of}: {figure}{_count(test)}")
+    detail = f"{words}, {of}: {figure}{_count(test)}"
+    return Claim(text, verdict, detail, _short(test, measure.show, measure.unit))
 
 
 def _accuracy(
@@ -180,7 +183,8 @@ def _accuracy(
         extra = f"; equal within ±{100 * margin:g} points (p = {found.equal:.2g})"
     figure = _figure(test, points, " points") + extra + _items(found.items)
     of = f"{treated} minus {against}"
-    return Claim(ACCURACY, verdict, f"Accuracy, {of}: {figure}{_count(test)}")
+    detail = f"Accuracy, {of}: {figure}{_count(test)}"
+    return Claim(ACCURACY, verdict, detail, _short(test, points, " points"))
 
 
 def _beyond_l2(study: StudyData, treated: str | None, l2: str | None) -> Claim:
@@ -210,7 +214,8 @@ def _pairwise(study: StudyData, text: str, arm: str, other: str, name: str) -> C
     if endpoint(study) == ENDPOINT:
         items = items_interval(study, arm, other)
     figure = _figure(test, points, " points") + extra + _items(items)
-    return Claim(text, verdict, f"Accuracy, {arm} minus {other}: {figure}{_count(test)}")
+    detail = f"Accuracy, {arm} minus {other}: {figure}{_count(test)}"
+    return Claim(text, verdict, detail, _short(test, points, " points"))
 
 
 def _centroid_shifts(study: StudyData, arm: str) -> list[float]:
@@ -224,6 +229,10 @@ def _count(test: Paired) -> str:
 
 def _figure(test: Paired, show: Callable[[float], str], unit: str) -> str:
     return f"{show(test.mean)}{unit}, 95% interval {show(test.low)} to {show(test.high)}"
+
+
+def _short(test: Paired, show: Callable[[float], str], unit: str) -> str:
+    return f"{show(test.mean)} ({show(test.low)} to {show(test.high)}){unit}"
 
 
 def _items(items: Interval | None) -> str:
