@@ -164,9 +164,10 @@ def weight_gradients_by_step(
 
 
 def _split_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """The layers whose weight gradients can be split by time: a neuron of another library keeps
-    its state to itself, and can't be run on one timestep alone."""
-    return {n: m for n, m in weight_layers(model).items() if library_of(m) is None}
+    """The layers whose weight gradients can be split by time: all but neurons with learnable
+    constants, whose output at one timestep depends on their inputs at those before."""
+    layers = weight_layers(model).items()
+    return {n: m for n, m in layers if not (isinstance(m, Neuron) or library_of(m))}
 
 
 class _Sums:

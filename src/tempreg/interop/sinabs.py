@@ -95,7 +95,8 @@ class BatchFirst:
 def _swapped(x: Tensor, outer: int, inner: int) -> Tensor:
     """The first two dimensions, [outer, inner] or both in one, swapped."""
     if x.shape[:1] == (outer * inner,):
-        return x.unflatten(0, (outer, inner)).transpose(0, 1).flatten(0, 1)
+        apart: Tensor = x.unflatten(0, (outer, inner))
+        return apart.transpose(0, 1).flatten(0, 1)
     return x.transpose(0, 1) if x.shape[:2] == (outer, inner) else x
 
 
