@@ -98,11 +98,12 @@ class TimeFirst(nn.Module, ABC):
         refuse_left_states(self.library, self._layers(), self.state)
         try:
             with self._watching(shown.shape[1]):
-                logits = self._run(shown)
+                made = self._steps(shown) if self.per_step else self._picked(self.call(shown))
             refuse_kept_graphs(self.model)
         finally:
             for module in self._layers().values():
                 self.rest(module)
+        logits = made if self.per_step else self._arranged(made, shown.shape[1])
         if self.num_classes not in (None, logits.shape[2]):
             raise ValueError(
                 f"{self._name()} gives {logits.shape[2]} outputs at each timestep, but "
@@ -111,9 +112,8 @@ class TimeFirst(nn.Module, ABC):
             )
         return logits
 
-    def _run(self, x: Tensor) -> Tensor:
-        if not self.per_step:
-            return self._arranged(self._picked(self.call(x)), x.shape[1])
+    def _steps(self, x: Tensor) -> Tensor:
+        """[T, B, classes], one timestep a call."""
         state, made = None, []
         for x_t in x:
             raw, state = self.step(x_t, state)

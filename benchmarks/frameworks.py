@@ -1,0 +1,74 @@
+"""Accuracy of the examples of other frameworks beside a csnn of tempreg's with the same shape.
+
+    python benchmarks/frameworks.py spikingjelly snntorch norse --seeds 5
+
+For each seed both start from the same weights of convolutions and head and see the same batches.
+Prints each, the paired differences with their 95% t interval, and seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+
+import torch
+from torch import nn
+
+import tempreg
+from tempreg.study.statistics import paired
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "frameworks"))
+
+
+def native(like: nn.Module) -> nn.Module:
+    """A csnn of the examples' shape, with the weights of `like` where both have such layers."""
+    model = tempreg.create_model(
+        "csnn", num_classes=10, in_channels=2, num_steps=4, input_size=34, channels=(16, 32)
+    )
+    for own, other in zip(weighted(model), weighted(like), strict=True):
+        own.load_state_dict(other.state_dict())
+    return model
+
+
+def weighted(model: nn.Module) -> list[nn.Module]:
+    return [m for m in model.modules() if isinstance(m, (nn.Conv2d, nn.Linear))]
+
+
+def main(frameworks: list[str], seeds: int, epochs: int) -> None:
+    fit = import_module("loop").fit
+    torch.set_num_threads(1)
+    for name in frameworks:
+        example, pairs, seconds = import_module(f"{name}_trt"), [], [0.0, 0.0]
+        for seed in range(seeds):
+            torch.manual_seed(seed)
+            foreign = example.network()
+            accuracies = []
+            for index, model in enumerate((foreign, native(foreign))):
+                start = time.perf_counter()
+                accuracies.append(fit(model, epochs=epochs, seed=seed))
+                seconds[index] += (time.perf_counter() - start) / seeds
+            pairs.append(accuracies)
+        theirs, ours = zip(*pairs, strict=True)
+        found = paired([100 * (a - b) for a, b in pairs])
+        print(f"{name}: {percent(theirs)}   csnn: {percent(ours)}")
+        print(
+            f"  mean difference {found.mean:+.1f} points, 95% {found.low:+.1f} to "
+            f"{found.high:+.1f}; seconds {seconds[0]:.1f} and {seconds[1]:.1f}"
+        )
+
+
+def percent(values: Iterable[float]) -> str:
+    return " ".join(f"{100 * value:.1f}" for value in values)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("frameworks", nargs="+")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--epochs", type=int, default=6)
+    asked = parser.parse_args()
+    main(asked.frameworks, asked.seeds, asked.epochs)
