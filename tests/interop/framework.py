@@ -35,11 +35,11 @@ def needs(module: str) -> Any:
         return importlib.import_module(module)
 
 
-def data() -> tuple[Tensor, Tensor]:
+def data(dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
     """Frames [T, B, 2, 8, 8] and labels [B]."""
     generator = torch.Generator().manual_seed(1)
     x = torch.rand(STEPS, BATCH, 2, 8, 8, generator=generator, dtype=torch.float64)
-    return x, torch.tensor([0, 1, 2])
+    return x.to(dtype), torch.tensor([0, 1, 2])
 
 
 def native(**options: Any) -> nn.Module:
@@ -69,8 +69,8 @@ def layers(model: nn.Module) -> list[Any]:
 
 
 def with_weights_of(model: nn.Module, other: nn.Module, gain: float = 1.0) -> nn.Module:
-    """`model` in float64 with the weights of `other`; neurons scale their input by `gain`."""
-    model.double()
+    """`model` in the dtype and with the weights of `other`; neurons scale their input by `gain`."""
+    model.to(next(other.parameters()).dtype)
     for mine, given in zip(layers(model), layers(other), strict=True):
         mine.load_state_dict(given.state_dict())
         if isinstance(mine, nn.BatchNorm2d):
@@ -82,7 +82,10 @@ def with_weights_of(model: nn.Module, other: nn.Module, gain: float = 1.0) -> nn
 
 def check_equals(theirs: nn.Module, ours: nn.Module, gain: float = 1.0) -> None:
     """Logits, losses, weight gradients and analyses of the two are the same numbers."""
-    x, y = data()
+    dtype = next(ours.parameters()).dtype
+    x, y = data(dtype)
+    exact = dtype == torch.float64
+    rtol, atol = (1e-6, 1e-9) if exact else (1e-3, 1e-6)
     names = [[n for n, m in model.named_modules() if m in layers(model)] for model in (theirs, ours)]
     found = []
     for model in (theirs, ours):
@@ -96,22 +99,25 @@ def check_equals(theirs: nn.Module, ours: nn.Module, gain: float = 1.0) -> None:
         found.append([logits, loss, *grads])
     assert found[0][0].shape == (STEPS, BATCH, CLASSES)
     for a, b in zip(*found, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
+
+    def close(a: Any, b: Any) -> None:
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
 
     spikes = [analysis.spikes(model, x, chunk=2) for model in (theirs, ours)]
     assert spikes[1].rate.min() > 0, "a network that is silent somewhere shows nothing"
     for name in ("rate", "dead", "saturated", "operations", "dense", "energy"):
-        assert_close(*(getattr(s, name) for s in spikes))
+        close(*(getattr(s, name) for s in spikes))
     assert spikes[0].kinds == spikes[1].kinds
     assert np.isnan(spikes[0].membrane).all()
 
     made = [analysis.temporal_gradients(m, x, y, tempreg.TETLoss(), chunk=2) for m in (theirs, ours)]
-    assert_close(made[0].norms, gain * made[1].norms)
-    assert_close(made[0].matrix, gain * made[1].matrix)
-    assert_close(made[0].decay, made[1].decay)
+    close(made[0].norms, gain * made[1].norms)
+    close(made[0].matrix, gain * made[1].matrix)
+    close(made[0].decay, made[1].decay)
     rows = [[i for i, w in enumerate(g.weights) if w.removesuffix(".weight") in own]
             for g, own in zip(made, names, strict=True)]  # fmt: skip
-    assert_close(made[0].weight_shares[rows[0]], made[1].weight_shares[rows[1]])
+    close(made[0].weight_shares[rows[0]], made[1].weight_shares[rows[1]])
     assert made[0].settings["not tempreg's"] == made[0].layers
     assert made[1].settings["not tempreg's"] == []
 
@@ -121,20 +127,16 @@ def check_equals(theirs: nn.Module, ours: nn.Module, gain: float = 1.0) -> None:
     weighted = [[f.layers[i] for i in r] for f, r in zip(fisher, rows, strict=True)]
     keep = [[i for i, n in zip(r, w, strict=True) if not isinstance(m.get_submodule(n), nn.BatchNorm2d)]
             for r, w, m in zip(rows, weighted, (theirs, ours), strict=True)]  # fmt: skip
-    assert_close(fisher[0].per_layer[keep[0]], fisher[1].per_layer[keep[1]])
+    close(fisher[0].per_layer[keep[0]], fisher[1].per_layer[keep[1]])
 
     flat = [analysis.flatness(m, x, y, points=1, plane_points=1, draws=1, sigmas=(0.1,), rhos=(0.1,))
             for m in (theirs, ours)]  # fmt: skip
-    assert flat[0].loss == pytest.approx(flat[1].loss, rel=1e-6)
+    assert flat[0].loss == pytest.approx(flat[1].loss, rel=rtol)
     assert np.isfinite(flat[0].noise_loss).all()
     early = [analysis.anytime(m, x, y) for m in (theirs, ours)]
-    assert_close(early[0].loss, early[1].loss)
+    close(early[0].loss, early[1].loss)
     probes = [analysis.linear_probes(m, (x, y), (x, y)) for m in (theirs, ours)]
-    assert_close(probes[0].accuracy, probes[1].accuracy)
-
-
-def assert_close(a: Any, b: Any) -> None:
-    np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-9)
+    close(probes[0].accuracy, probes[1].accuracy)
 
 
 def check_golden(wrapped: Callable[..., nn.Module]) -> None:

@@ -40,13 +40,18 @@ def neurons(kind: str = "LIF", **options: Any) -> Any:
     return getattr(sl, kind)(**{**ours, **options})
 
 
+def single(**options: Any) -> nn.Module:
+    """In float32, the dtype of sinabs' spikes."""
+    return native(**options).float()
+
+
 def network(**options: Any) -> nn.Module:
     made = [neurons("LIFSqueeze", **{"num_timesteps": STEPS, **options}) for _ in range(2)]
     return nn.Sequential(
         nn.Conv2d(2, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), made[0], nn.AvgPool2d(2),
         nn.Conv2d(4, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), made[1], nn.AvgPool2d(2),
         nn.Flatten(), nn.Linear(24, CLASSES),
-    ).double()  # fmt: skip
+    )  # fmt: skip
 
 
 def opened() -> nn.Module:
@@ -54,33 +59,33 @@ def opened() -> nn.Module:
     parts = [sl.Repeat(m) if isinstance(m, (nn.Conv2d, nn.BatchNorm2d, nn.AvgPool2d)) else m
              for m in network()]  # fmt: skip
     parts[2], parts[6], parts[8] = neurons(), neurons(), nn.Flatten(2)
-    return nn.Sequential(*parts).double()
+    return nn.Sequential(*parts)
 
 
 @pytest.mark.parametrize("soft", [False, True])
 def test_equals_a_network_of_ours(soft: bool) -> None:
-    ours = native(**({"v_reset": None} if soft else {"detach_reset": True}))
+    ours = single(**({"v_reset": None} if soft else {"detach_reset": True}))
     reset = activation.MembraneSubtract() if soft else activation.MembraneReset()
     theirs = with_weights_of(network(reset_fn=reset), ours)
     check_equals(interop.TimeFirst(theirs, num_steps=STEPS, num_classes=CLASSES), ours)
 
 
 def test_equals_a_network_of_ours_without_squeeze_layers() -> None:
-    ours = native(detach_reset=True)
+    ours = single(detach_reset=True)
     check_equals(interop.TimeFirst(with_weights_of(opened(), ours), num_steps=STEPS), ours)
 
 
 def test_as_many_samples_as_timesteps() -> None:
     """The one case in which a shape can't tell batch from time: layers still come apart right."""
-    ours = native(detach_reset=True).eval()
+    ours = single(detach_reset=True).eval()
     model = interop.TimeFirst(with_weights_of(network(), ours), num_steps=STEPS).eval()
-    x, y = data()
+    x, y = data(torch.float32)
     x, y = torch.cat([x, x.flip(0)], dim=1)[:, :STEPS], torch.tensor([0, 1, 2, 0, 1])
-    torch.testing.assert_close(model(x), ours(x), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(model(x), ours(x), rtol=1e-4, atol=1e-5)
     rates = [analysis.spikes(m, x).rate for m in (model, ours)]
     torch.testing.assert_close(*map(torch.from_numpy, rates))
     norms = [analysis.temporal_gradients(m, x, y, tempreg.TETLoss()).matrix for m in (model, ours)]
-    torch.testing.assert_close(*map(torch.from_numpy, norms), rtol=1e-5, atol=1e-9)
+    torch.testing.assert_close(*map(torch.from_numpy, norms), rtol=1e-3, atol=1e-6)
 
 
 def test_time_constants_learn_but_are_not_penalised() -> None:
@@ -106,7 +111,7 @@ def test_golden() -> None:
 
 
 def test_each_pass_is_fresh_and_other_models_are_left_alone() -> None:
-    x, _ = data()
+    x, _ = data(torch.float32)
     net, other = network().eval(), network().eval()
     model = interop.TimeFirst(net, num_steps=STEPS)
     other(x.transpose(0, 1).flatten(0, 1))
@@ -121,7 +126,7 @@ def test_each_pass_is_fresh_and_other_models_are_left_alone() -> None:
 
 
 def test_state_of_another_batch() -> None:
-    x, _ = data()
+    x, _ = data(torch.float32)
     net = network()
     model = interop.TimeFirst(net, num_steps=STEPS)
     net(x.transpose(0, 1).flatten(0, 1))
@@ -132,7 +137,7 @@ def test_state_of_another_batch() -> None:
 
 
 def test_wrong_use() -> None:
-    x, _ = data()
+    x, _ = data(torch.float32)
     with pytest.raises(ValueError, match=r"have 3 timesteps, but num_steps=5.*transpose\(0, 1\)"):
         interop.TimeFirst(network(), num_steps=STEPS)(x.transpose(0, 1))
     with pytest.raises(ValueError, match=r"'2' was made for .*num_timesteps=3.*num_timesteps=5"):
@@ -141,10 +146,10 @@ def test_wrong_use() -> None:
         made = network(batch_size=5, num_timesteps=None)
         interop.TimeFirst(made, num_steps=STEPS)(x)
     with pytest.raises(ValueError, match=r"returned \[3, 3\], without timesteps"):
-        ending = nn.Sequential(network(), nn.Unflatten(0, (BATCH, STEPS)), Mean()).double()
+        ending = nn.Sequential(network(), nn.Unflatten(0, (BATCH, STEPS)), Mean())
         interop.TimeFirst(ending, num_steps=STEPS)(x)
     with pytest.raises(ValueError, match=r"time and batch are swapped"):
-        turned = nn.Sequential(network(), nn.Unflatten(0, (BATCH, STEPS)), Turn()).double()
+        turned = nn.Sequential(network(), nn.Unflatten(0, (BATCH, STEPS)), Turn())
         interop.TimeFirst(turned, num_steps=STEPS)(x)
     with pytest.raises(ValueError, match=r"a tuple of 2 .*say which"):
         interop.TimeFirst(nn.Sequential(network(), Twice()), num_steps=STEPS)(x)

@@ -98,8 +98,8 @@ class Inside(Protocol):
     def to_time_first(self, x: Tensor) -> Tensor:
         """A layer's input or output with time first, as [T, B, ...] or [T * B, ...]."""
 
-    def from_time_first(self, x: Tensor) -> Tensor:
-        """The way back."""
+    def from_time_first(self, x: Tensor, like: Tensor) -> Tensor:
+        """The way back, to the layout of `like`, which is what `to_time_first` was given."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,8 @@ def recording(
         first = args[0] if inside is None else inside.to_time_first(args[0])
         own = first.view_as(first) if first.requires_grad else first.detach().requires_grad_()
         given[module] = own
-        return (own if inside is None else inside.from_time_first(own), *args[1:]), kwargs
+        back = own if inside is None else inside.from_time_first(own, args[0])
+        return (back, *args[1:]), kwargs
 
     def note(name: str) -> Callable[..., Any]:
         def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
@@ -144,7 +145,7 @@ def recording(
             own = given.pop(module) if split_input else inside.to_time_first(args[0])
             made = inside.to_time_first(first)
             calls[name].append(Call((own, *args[1:]), kwargs, made))
-            returned = inside.from_time_first(made)
+            returned = inside.from_time_first(made, first)
             return (returned, *output[1:]) if several else returned
 
         return hook

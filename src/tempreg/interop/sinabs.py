@@ -85,19 +85,22 @@ class BatchFirst:
 
     def to_time_first(self, x: Tensor) -> Tensor:
         """[B, T, ...] -> [T, B, ...], or [B * T, ...] -> [T * B, ...]."""
-        return _swapped(x, self.batch, self.steps)
+        return self._swapped(x, x, self.batch, self.steps)
 
-    def from_time_first(self, x: Tensor) -> Tensor:
-        """The way back."""
-        return _swapped(x, self.steps, self.batch)
+    def from_time_first(self, x: Tensor, like: Tensor) -> Tensor:
+        """The way back, to the layout of `like`."""
+        return self._swapped(x, like, self.steps, self.batch)
 
-
-def _swapped(x: Tensor, outer: int, inner: int) -> Tensor:
-    """The first two dimensions, [outer, inner] or both in one, swapped."""
-    if x.shape[:1] == (outer * inner,):
-        apart: Tensor = x.unflatten(0, (outer, inner))
-        return apart.transpose(0, 1).flatten(0, 1)
-    return x.transpose(0, 1) if x.shape[:2] == (outer, inner) else x
+    def _swapped(self, x: Tensor, like: Tensor, outer: int, inner: int) -> Tensor:
+        """The first two dimensions, [outer, inner] or both in one as in `like`, swapped."""
+        # With T = 1, [B, 1, F] and [B, C, H, W] are told apart by their number of dimensions.
+        apart = like.shape[:2] == (self.batch, self.steps)
+        if apart and (self.steps > 1 or like.ndim % 2):
+            return x.transpose(0, 1)
+        if like.shape[:1] != (self.batch * self.steps,):
+            return x
+        unfolded: Tensor = x.unflatten(0, (outer, inner))
+        return unfolded.transpose(0, 1).flatten(0, 1)
 
 
 def reset(model: nn.Module) -> None:
