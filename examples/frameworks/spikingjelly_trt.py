@@ -1,4 +1,7 @@
-"""TRT for a SpikingJelly model in multi-step mode: python examples/frameworks/spikingjelly_trt.py"""
+"""TRT for a SpikingJelly model in multi-step mode.
+
+python examples/frameworks/spikingjelly_trt.py
+"""
 
 from __future__ import annotations
 

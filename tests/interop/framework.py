@@ -70,7 +70,7 @@ def layers(model: nn.Module) -> list[Any]:
 
 def with_weights_of(model: nn.Module, other: nn.Module, gain: float = 1.0) -> nn.Module:
     """`model` in the dtype and with the weights of `other`; neurons scale their input by `gain`."""
-    model.to(next(other.parameters()).dtype)
+    model.to(_dtype(other))
     for mine, given in zip(layers(model), layers(other), strict=True):
         mine.load_state_dict(given.state_dict())
         if isinstance(mine, nn.BatchNorm2d):
@@ -82,61 +82,65 @@ def with_weights_of(model: nn.Module, other: nn.Module, gain: float = 1.0) -> nn
 
 def check_equals(theirs: nn.Module, ours: nn.Module, gain: float = 1.0) -> None:
     """Logits, losses, weight gradients and analyses of the two are the same numbers."""
-    dtype = next(ours.parameters()).dtype
-    x, y = data(dtype)
-    exact = dtype == torch.float64
-    rtol, atol = (1e-6, 1e-9) if exact else (1e-3, 1e-6)
-    names = [[n for n, m in model.named_modules() if m in layers(model)] for model in (theirs, ours)]
-    found = []
-    for model in (theirs, ours):
-        model.eval()
-        model.zero_grad()
-        criterion = tempreg.TRTLoss(model, lam=0.0)
-        logits = model(x)
-        loss = criterion(logits, y)
-        loss.backward()
-        grads = [m.weight.grad for m in layers(model) if not isinstance(m, nn.BatchNorm2d)]
-        found.append([logits, loss, *grads])
-    assert found[0][0].shape == (STEPS, BATCH, CLASSES)
-    for a, b in zip(*found, strict=True):
-        torch.testing.assert_close(a, b, rtol=rtol, atol=atol)
+    rtol, atol = (1e-6, 1e-9) if _dtype(ours) == torch.float64 else (1e-3, 1e-6)
+    found, expected = measured(theirs), measured(ours, gain)
+    assert expected["rate"].min() > 0, "a network that is silent somewhere shows nothing"
+    assert len(expected["weight shares"]) == len(expected["fisher"]) == 3
+    assert found.keys() == expected.keys()
+    for name, value in found.items():
+        np.testing.assert_allclose(value, expected[name], rtol, atol, err_msg=name)
 
-    def close(a: Any, b: Any) -> None:
-        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
 
-    spikes = [analysis.spikes(model, x, chunk=2) for model in (theirs, ours)]
-    assert spikes[1].rate.min() > 0, "a network that is silent somewhere shows nothing"
+def measured(model: nn.Module, gain: float = 1.0) -> dict[str, Any]:
+    """All that the analyses say of a network and of its convolutions and head.
+
+    Gradients by the neurons' input are multiplied by `gain`, with which others scale it.
+    """
+    x, y = data(_dtype(model))
+    model.eval()
+    model.zero_grad()
+    logits = model(x)
+    assert logits.shape == (STEPS, BATCH, CLASSES)
+    loss = tempreg.TRTLoss(model, lam=0.0)(logits, y)
+    loss.backward()
+    kinds = (nn.Conv2d, nn.Linear)
+    weighted = {n: m for n, m in model.named_modules() if isinstance(m, kinds)}
+    made: dict[str, Any] = {"logits": logits.detach(), "loss": loss.item()}
+    for index, module in enumerate(weighted.values()):
+        made[f"gradient {index}"] = module.weight.grad
+
+    spikes = analysis.spikes(model, x, chunk=2)
     for name in ("rate", "dead", "saturated", "operations", "dense", "energy"):
-        close(*(getattr(s, name) for s in spikes))
-    assert spikes[0].kinds == spikes[1].kinds
-    assert np.isnan(spikes[0].membrane).all()
+        made[name] = getattr(spikes, name)
+    made["accumulates"] = [kind == "AC" for kind in spikes.kinds]
+    gradients = analysis.temporal_gradients(model, x, y, tempreg.TETLoss(), chunk=2)
+    rows = [gradients.weights.index(f"{name}.weight") for name in weighted]
+    made |= {
+        "norms": gain * gradients.norms,
+        "matrix": gain * gradients.matrix,
+        "decay": gradients.decay,
+        "weight shares": gradients.weight_shares[rows],
+    }
+    own = isinstance(model, tempreg.SpikingNetwork)
+    assert gradients.settings["not tempreg's"] == ([] if own else gradients.layers)
+    assert np.isnan(gradients.factors).all() != own
+    assert np.isnan(spikes.membrane).all() != own
+    fisher = analysis.fisher_information(model, x, y, chunk=2)
+    made["fisher"] = fisher.per_layer[[fisher.layers.index(name) for name in weighted]]
+    few = {"points": 1, "plane_points": 1, "draws": 1, "sigmas": (0.1,), "rhos": (0.1,)}
+    flat = analysis.flatness(model, x, y, **few)
+    assert np.isfinite(flat.noise_loss).all()
+    assert np.isfinite(flat.sharpness_ascent).all()
+    made["flat loss"] = flat.loss
+    made["anytime"] = analysis.anytime(model, x, y).loss
+    made["probes"] = analysis.linear_probes(model, (x, y), (x, y)).accuracy
+    few = {"corruptions": {"noise": (0.1,)}}
+    made["robustness"] = analysis.early_robustness(model, x, y, **few).accuracy
+    return made
 
-    made = [analysis.temporal_gradients(m, x, y, tempreg.TETLoss(), chunk=2) for m in (theirs, ours)]
-    close(made[0].norms, gain * made[1].norms)
-    close(made[0].matrix, gain * made[1].matrix)
-    close(made[0].decay, made[1].decay)
-    rows = [[i for i, w in enumerate(g.weights) if w.removesuffix(".weight") in own]
-            for g, own in zip(made, names, strict=True)]  # fmt: skip
-    close(made[0].weight_shares[rows[0]], made[1].weight_shares[rows[1]])
-    assert made[0].settings["not tempreg's"] == made[0].layers
-    assert made[1].settings["not tempreg's"] == []
 
-    fisher = [analysis.fisher_information(m, x, y, chunk=2) for m in (theirs, ours)]
-    rows = [[i for i, n in enumerate(f.layers) if n in own and "norm" not in n]
-            for f, own in zip(fisher, names, strict=True)]  # fmt: skip
-    weighted = [[f.layers[i] for i in r] for f, r in zip(fisher, rows, strict=True)]
-    keep = [[i for i, n in zip(r, w, strict=True) if not isinstance(m.get_submodule(n), nn.BatchNorm2d)]
-            for r, w, m in zip(rows, weighted, (theirs, ours), strict=True)]  # fmt: skip
-    close(fisher[0].per_layer[keep[0]], fisher[1].per_layer[keep[1]])
-
-    flat = [analysis.flatness(m, x, y, points=1, plane_points=1, draws=1, sigmas=(0.1,), rhos=(0.1,))
-            for m in (theirs, ours)]  # fmt: skip
-    assert flat[0].loss == pytest.approx(flat[1].loss, rel=rtol)
-    assert np.isfinite(flat[0].noise_loss).all()
-    early = [analysis.anytime(m, x, y) for m in (theirs, ours)]
-    close(early[0].loss, early[1].loss)
-    probes = [analysis.linear_probes(m, (x, y), (x, y)) for m in (theirs, ours)]
-    close(probes[0].accuracy, probes[1].accuracy)
+def _dtype(model: nn.Module) -> torch.dtype:
+    return next(model.parameters()).dtype
 
 
 def check_golden(wrapped: Callable[..., nn.Module]) -> None:

@@ -12,9 +12,20 @@ import tempreg
 from tempreg.functional import lif
 from tempreg.interop import norse as interop
 from tests.interop.framework import (
-    BATCH, CLASSES, KEPT, STEPS, Row, check_equals, check_golden, check_row, data, documented_rows,
-    native, needs, with_weights_of,
-)  # fmt: skip
+    BATCH,
+    CLASSES,
+    KEPT,
+    STEPS,
+    Row,
+    check_equals,
+    check_golden,
+    check_row,
+    data,
+    documented_rows,
+    native,
+    needs,
+    with_weights_of,
+)
 
 norse = needs("norse.torch")
 reset = needs("norse.torch.functional.reset")
@@ -117,10 +128,11 @@ def test_wrong_use() -> None:
     x, _ = data()
     with pytest.raises(ValueError, match=r"have 3 timesteps, but num_steps=5.*transpose\(0, 1\)"):
         interop.TimeFirst(sequence(), num_steps=STEPS)(x.transpose(0, 1))
-    with pytest.raises(ValueError, match=r"'2' \(Norse's LIF\) takes whole sequences.*per_step=F"):
-        interop.TimeFirst(sequence(), num_steps=STEPS, per_step=True)(x.unsqueeze(2)[:, :, 0])
-    with pytest.raises(ValueError, match=r"'1' .*given \[5, 3, 4\] for a batch of 3.*per_step=True"):
-        flat = norse.SequentialState(nn.Linear(8, 4), norse.LIFBoxCell(parameters())).double()
+    whole = norse.SequentialState(nn.Linear(8, 4), norse.LIF()).double()
+    with pytest.raises(ValueError, match=r"'1' \(Norse's LIF\) takes whole sequences.*per_step=F"):
+        interop.TimeFirst(whole, num_steps=STEPS, per_step=True)(x[:, :, 0, 0])
+    flat = norse.SequentialState(nn.Linear(8, 4), norse.LIFBoxCell(parameters())).double()
+    with pytest.raises(ValueError, match=r"'1' .*\[5, 3, 4\] for a batch of 3.*per_step=True"):
         interop.TimeFirst(flat, num_steps=STEPS)(x[:, :, 0, 0])
 
     class Drops(nn.Module):

@@ -16,9 +16,20 @@ from tempreg.functional import lif
 from tempreg.interop import sinabs as interop
 from tempreg.surrogate import DERIVATIVES
 from tests.interop.framework import (
-    BATCH, CLASSES, KEPT, STEPS, Row, check_equals, check_golden, check_row, data, documented_rows,
-    native, needs, with_weights_of,
-)  # fmt: skip
+    BATCH,
+    CLASSES,
+    KEPT,
+    STEPS,
+    Row,
+    check_equals,
+    check_golden,
+    check_row,
+    data,
+    documented_rows,
+    native,
+    needs,
+    with_weights_of,
+)
 
 sl = needs("sinabs.layers")
 activation = needs("sinabs.activation")
@@ -142,14 +153,15 @@ def test_wrong_use() -> None:
         interop.TimeFirst(network(), num_steps=STEPS)(x.transpose(0, 1))
     with pytest.raises(ValueError, match=r"'2' was made for .*num_timesteps=3.*num_timesteps=5"):
         interop.TimeFirst(network(num_timesteps=3), num_steps=STEPS)(x)
+    fixed = network(batch_size=5, num_timesteps=None)
+    fixed = network(batch_size=5, num_timesteps=None)
     with pytest.raises(ValueError, match=r"batch_size=5 .*would mix the two"):
-        made = network(batch_size=5, num_timesteps=None)
-        interop.TimeFirst(made, num_steps=STEPS)(x)
+        interop.TimeFirst(fixed, num_steps=STEPS)(x)
+    ending = nn.Sequential(network(), nn.Unflatten(0, (BATCH, STEPS)), Mean())
     with pytest.raises(ValueError, match=r"returned \[3, 3\], without timesteps"):
-        ending = nn.Sequential(network(), nn.Unflatten(0, (BATCH, STEPS)), Mean())
         interop.TimeFirst(ending, num_steps=STEPS)(x)
+    turned = nn.Sequential(network(), nn.Unflatten(0, (BATCH, STEPS)), Turn())
     with pytest.raises(ValueError, match=r"time and batch are swapped"):
-        turned = nn.Sequential(network(), nn.Unflatten(0, (BATCH, STEPS)), Turn())
         interop.TimeFirst(turned, num_steps=STEPS)(x)
     with pytest.raises(ValueError, match=r"a tuple of 2 .*say which"):
         interop.TimeFirst(nn.Sequential(network(), Twice()), num_steps=STEPS)(x)

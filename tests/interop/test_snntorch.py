@@ -11,12 +11,24 @@ from torch import Tensor, nn
 
 import tempreg
 from tempreg.functional import lif
+from tempreg.interop import norse
 from tempreg.interop import snntorch as interop
 from tempreg.surrogate import Spike
 from tests.interop.framework import (
-    BATCH, CLASSES, KEPT, STEPS, Row, check_equals, check_golden, check_row, data, documented_rows,
-    native, needs, with_weights_of,
-)  # fmt: skip
+    BATCH,
+    CLASSES,
+    KEPT,
+    STEPS,
+    Row,
+    check_equals,
+    check_golden,
+    check_row,
+    data,
+    documented_rows,
+    native,
+    needs,
+    with_weights_of,
+)
 
 snntorch = needs("snntorch")
 surrogate = needs("snntorch.surrogate")
@@ -133,7 +145,9 @@ def test_state_of_another_batch() -> None:
     net = hidden()
     model = interop.TimeFirst(net, num_steps=STEPS, per_step=True)
     net(x[0])
-    with pytest.raises(ValueError, match=r"'2' still has the state 'mem' .* of another batch.*reset"):
+    with pytest.raises(
+        ValueError, match=r"'2' still has the state 'mem' .* of another batch.*reset"
+    ):
         model(x)
     interop.reset(net)
     model(x)
@@ -160,17 +174,23 @@ def test_wrong_output_and_layout() -> None:
         interop.TimeFirst(flat, num_steps=BATCH)(x[:BATCH])
     with pytest.raises(ValueError, match=r"given \[5, 3, 3\] for a batch of 3: .*per_step=True"):
         interop.TimeFirst(flat, num_steps=STEPS)(x)
-    with pytest.raises(ValueError, match=r"for one timestep .* returned \[5, 3, 3\]"):
-        class Whole(Network):
-            def forward(self, frames: Tensor) -> Any:
-                return super().forward(x)[1]
 
-        interop.TimeFirst(Whole().double(), num_steps=STEPS, per_step=True)(x)
+    class Whole(Network):
+        def forward(self, frames: Tensor) -> Any:
+            return super().forward(x)[1]
+
+    whole = interop.TimeFirst(Whole().double(), num_steps=STEPS, per_step=True)
+
+    class Whole(Network):
+        def forward(self, frames: Tensor) -> Any:
+            return super().forward(x)[1]
+
+    whole = interop.TimeFirst(Whole().double(), num_steps=STEPS, per_step=True)
+    with pytest.raises(ValueError, match=r"for one timestep .* returned \[5, 3, 3\]"):
+        whole(x)
     with pytest.raises(ValueError, match=r"batch_first is about models"):
         interop.TimeFirst(net, num_steps=STEPS, per_step=True, batch_first=True)
     with pytest.raises(ValueError, match=r"neurons of snnTorch, but interop.norse is for"):
-        from tempreg.interop import norse
-
         norse.TimeFirst(net, num_steps=STEPS)
 
 

@@ -13,9 +13,20 @@ import tempreg
 from tempreg.functional import lif
 from tempreg.interop import spikingjelly
 from tests.interop.framework import (
-    BATCH, CLASSES, KEPT, STEPS, Row, check_equals, check_golden, check_row, data, documented_rows,
-    native, needs, with_weights_of,
-)  # fmt: skip
+    BATCH,
+    CLASSES,
+    KEPT,
+    STEPS,
+    Row,
+    check_equals,
+    check_golden,
+    check_row,
+    data,
+    documented_rows,
+    native,
+    needs,
+    with_weights_of,
+)
 
 neuron = needs("spikingjelly.activation_based.neuron")
 layer = needs("spikingjelly.activation_based.layer")
@@ -169,7 +180,7 @@ def test_wrong_outputs() -> None:
 
 def test_wrong_models() -> None:
     x, _ = data()
-    with pytest.raises(ValueError, match="has no neurons known here, but interop.spikingjelly"):
+    with pytest.raises(ValueError, match=r"has no neurons known here, but interop\.spikingjelly"):
         spikingjelly.TimeFirst(nn.Linear(2, 2), num_steps=2)
     with pytest.raises(ValueError, match="num_steps must be >= 1"):
         spikingjelly.TimeFirst(network("m"), num_steps=0)
