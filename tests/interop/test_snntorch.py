@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import tempreg
 from tempreg.functional import lif
@@ -160,6 +161,20 @@ def test_state_of_another_batch() -> None:
 
     with pytest.raises(ValueError, match=r"Keeps keeps 'last' after the forward pass"):
         interop.TimeFirst(Keeps().double(), num_steps=STEPS, output=1)(x)
+
+    class Counts(Network):
+        """A term of a loss, and a weight that pruning computes anew, are no states."""
+
+        def forward(self, frames: Tensor) -> Any:
+            spikes, membranes = super().forward(frames)
+            self.rate = torch.stack(spikes).mean()
+            return spikes, membranes
+
+    counts = Counts().double()
+    prune.random_unstructured(counts.head, "weight", 0.5)
+    assert counts.head.weight.grad_fn is not None
+    interop.TimeFirst(counts, num_steps=STEPS, output=1)(x[:, [0, 1, 2]])
+    assert counts.rate.requires_grad
 
 
 def test_wrong_output_and_layout() -> None:

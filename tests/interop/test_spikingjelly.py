@@ -206,7 +206,6 @@ def test_static_input_is_shown_at_each_step() -> None:
 
 def test_curvature_is_refused() -> None:
     x, y = data()
-    pytest.importorskip("curvlinops")
     model = spikingjelly.TimeFirst(network("m").double(), num_steps=STEPS)
     with pytest.raises(ValueError, match=r"SpikingJelly's 'model.2' can't"):
         tempreg.analysis.surrogate_curvature(model, x, y)

@@ -132,14 +132,7 @@ def surrogate_operator(
     model: nn.Module, inputs: Tensor, targets: Tensor, matrix: str, *, chunk: int
 ) -> Iterator[Any]:
     """curvlinops' linear operator of "Hessian" or "GGN", to be used inside the block."""
-    if find_spec("curvlinops") is None:
-        raise PackageMissing(
-            'curvature needs curvlinops, which is not installed: pip install "tempreg[curvature]"'
-        )
-    from curvlinops import GGNLinearOperator, HessianLinearOperator
-
-    kind = {"Hessian": HessianLinearOperator, "GGN": GGNLinearOperator}[matrix]
-    network, names = unwrap(model), list(moved_weights(model))
+    network = unwrap(model)
     for name, module in network.named_modules():
         if is_spiking(module) and not isinstance(module, Neuron):
             raise ValueError(
@@ -147,6 +140,14 @@ def surrogate_operator(
                 f"{library_of(module)}'s {name!r} can't: load the weights into a network of "
                 "tempreg's (tempreg.create_model), or of tempreg.LIF neurons, and analyse that"
             )
+    if find_spec("curvlinops") is None:
+        raise PackageMissing(
+            'curvature needs curvlinops, which is not installed: pip install "tempreg[curvature]"'
+        )
+    from curvlinops import GGNLinearOperator, HessianLinearOperator
+
+    kind = {"Hessian": HessianLinearOperator, "GGN": GGNLinearOperator}[matrix]
+    names = list(moved_weights(model))
     weights = [network.get_parameter(name) for name in names]
     # It wants data with the batch first, and a module whose parameters these are.
     dim = batch_dim(inputs)

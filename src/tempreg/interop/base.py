@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from tempreg.foreign import library_of
-from tempreg.interop.states import refuse_kept_graphs, refuse_left_states
+from tempreg.interop.states import refuse_kept_states, refuse_left_states
 
 
 class TimeFirst(nn.Module, ABC):
@@ -99,7 +99,7 @@ class TimeFirst(nn.Module, ABC):
         try:
             with self._watching(shown.shape[1]):
                 made = self._steps(shown) if self.per_step else self._picked(self.call(shown))
-            refuse_kept_graphs(self.model)
+            refuse_kept_states(self.model, shown.shape[1])
         finally:
             for module in self._layers().values():
                 self.rest(module)

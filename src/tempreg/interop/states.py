@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -27,16 +28,19 @@ def refuse_left_states(
                 )
 
 
-def refuse_kept_graphs(model: nn.Module) -> None:
-    """ValueError where a module of the user's keeps a tensor of this pass's graph, as an attribute.
+def refuse_kept_states(model: nn.Module, batch: int) -> None:
+    """ValueError where a module of the user's keeps a state of this pass as an attribute.
 
-    A state kept so would go into the next batch. Layers of the library itself are passed over.
+    That is a tensor [B, ...] of the graph, which would go into the next batch. Layers of the
+    library itself are passed over, and so are tensors that are computed from parameters anew at
+    each pass, as by weight norm and pruning.
     """
     for path, module in model.named_modules():
         if library_of(module):
             continue
+        computed = {re.sub("_(orig|g|v)$", "", n) for n, _ in module.named_parameters()}
         for name, value in {**vars(module), **dict(module.named_buffers(recurse=False))}.items():
-            if _has_graph(value):
+            if name not in computed and _is_state(value, batch):
                 where = f"{path}.{name}" if path else name
                 raise ValueError(
                     f"{type(module).__name__} keeps {where!r} after the forward pass, so that one "
@@ -45,7 +49,7 @@ def refuse_kept_graphs(model: nn.Module) -> None:
                 )
 
 
-def _has_graph(value: Any) -> bool:
+def _is_state(value: Any, batch: int) -> bool:
     if isinstance(value, Tensor):
-        return value.grad_fn is not None
-    return isinstance(value, (tuple, list)) and any(_has_graph(item) for item in value)
+        return value.grad_fn is not None and value.shape[:1] == (batch,)
+    return isinstance(value, (tuple, list)) and any(_is_state(item, batch) for item in value)
