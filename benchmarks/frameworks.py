@@ -1,4 +1,4 @@
-"""Accuracy of the examples of other frameworks beside a csnn of tempreg's with the same shape.
+"""Accuracy of the examples of other frameworks beside a csnn of tempreg's with the same shape and neurons.
 
     python benchmarks/frameworks.py spikingjelly snntorch norse --seeds 5
 
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -24,11 +25,21 @@ from tempreg.study.statistics import paired
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "frameworks"))
 
 
-def native(like: nn.Module) -> nn.Module:
+SAME_NEURON: dict[str, dict[str, Any]] = {
+    "spikingjelly": {},
+    "snntorch": {"surrogate": "atan", "surrogate_param": 2.0, "detach_reset": True},
+    "norse": {},
+    "sinabs": {"detach_reset": True},  # its exponential surrogate is none of ours
+}
+"""What makes our neuron the one of each example; see docs/frameworks.md."""
+
+
+def native(like: nn.Module, **neuron: Any) -> nn.Module:
     """A csnn of the examples' shape, with the weights of `like` where both have such layers."""
     model = tempreg.create_model(
-        "csnn", num_classes=10, in_channels=2, num_steps=4, input_size=34, channels=(16, 32)
-    )
+        "csnn", num_classes=10, in_channels=2, num_steps=4, input_size=34, channels=(16, 32),
+        **neuron,
+    )  # fmt: skip
     for own, other in zip(weighted(model), weighted(like), strict=True):
         own.load_state_dict(other.state_dict())
     return model
@@ -47,7 +58,7 @@ def main(frameworks: list[str], seeds: int, epochs: int) -> None:
             torch.manual_seed(seed)
             foreign = example.network()
             accuracies = []
-            for index, model in enumerate((foreign, native(foreign))):
+            for index, model in enumerate((foreign, native(foreign, **SAME_NEURON[name]))):
                 start = time.perf_counter()
                 accuracies.append(fit(model, epochs=epochs, seed=seed))
                 seconds[index] += (time.perf_counter() - start) / seeds
@@ -67,7 +78,7 @@ def percent(values: Iterable[float]) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("frameworks", nargs="+")
+    parser.add_argument("frameworks", nargs="+", choices=SAME_NEURON)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=6)
     asked = parser.parse_args()
