@@ -1,4 +1,4 @@
-"""Accuracy of the examples of other frameworks beside a csnn of tempreg's with the same shape and neurons.
+"""Accuracy of the examples of other frameworks beside a csnn of the same shape and neurons.
 
     python benchmarks/frameworks.py spikingjelly snntorch norse --seeds 5
 

@@ -32,15 +32,25 @@ class Network(nn.Module):
         self.readout = snntorch.Leaky(beta=0.0, reset_mechanism="none")
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        mem1, mem2, mem3 = (m.reset_mem() for m in (self.lif1, self.lif2, self.readout))
-        spikes, membranes = [], []
-        for frame in frames:
-            spk, mem1 = self.lif1(self.norm1(self.conv1(frame)), mem1)
-            spk, mem2 = self.lif2(self.norm2(self.conv2(self.pool(spk))), mem2)
-            spk, mem3 = self.readout(self.head(self.pool(spk).flatten(1)), mem3)
-            spikes.append(spk)
-            membranes.append(mem3)
-        return torch.stack(spikes), torch.stack(membranes)
+        # Layer by layer: batch norm then sees all timesteps at once. In a loop over timesteps it
+        # would normalise each by itself in training, and all alike in evaluation.
+        x = run(self.lif1, at_once(self.norm1, at_once(self.conv1, frames)))[0]
+        x = at_once(self.conv2, at_once(self.pool, x))
+        x = at_once(self.pool, run(self.lif2, at_once(self.norm2, x))[0])
+        return run(self.readout, self.head(x.flatten(2)))
+
+
+def at_once(layer: nn.Module, x: Tensor) -> Tensor:
+    return layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+def run(neuron: nn.Module, currents: Tensor) -> tuple[Tensor, Tensor]:
+    membrane, spikes, membranes = neuron.reset_mem(), [], []
+    for current in currents:
+        spike, membrane = neuron(current, membrane)
+        spikes.append(spike)
+        membranes.append(membrane)
+    return torch.stack(spikes), torch.stack(membranes)
 
 
 def network() -> nn.Module:
