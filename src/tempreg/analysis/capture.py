@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from tempreg.neurons import Neuron
+from tempreg.foreign import is_spiking
 from tempreg.unwrap import unwrap
 
 IsNeuron = Callable[[str, nn.Module], bool]
@@ -79,9 +79,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 def find_neurons(model: nn.Module, is_neuron: IsNeuron | None = None) -> dict[str, nn.Module]:
     """Layers of neurons by module path, in the model's order; ValueError where there are none.
 
-    They are `tempreg.Neuron` modules, or those of which `is_neuron(name, module)` is true.
+    They are `tempreg.Neuron` modules and those of the libraries in `tempreg.foreign`, or those of
+    which `is_neuron(name, module)` is true.
     """
-    chosen = is_neuron or (lambda _, module: isinstance(module, Neuron))
+    chosen = is_neuron or (lambda _, module: is_spiking(module))
     found = {name: m for name, m in unwrap(model).named_modules() if chosen(name, m)}
     if not found:
         raise ValueError(
@@ -91,9 +92,19 @@ def find_neurons(model: nn.Module, is_neuron: IsNeuron | None = None) -> dict[st
     return found
 
 
+class Inside(Protocol):
+    """How a model has time and batch inside, where it isn't time first; its attribute `inside`."""
+
+    def to_time_first(self, x: Tensor) -> Tensor:
+        """A layer's input or output with time first, as [T, B, ...] or [T * B, ...]."""
+
+    def from_time_first(self, x: Tensor, like: Tensor) -> Tensor:
+        """The way back, to the layout of `like`, which is what `to_time_first` was given."""
+
+
 @dataclass(frozen=True)
 class Call:
-    """One call of a module: its arguments and the tensor it returned. Final."""
+    """One call of a module: its arguments and the tensor it returned, with time first. Final."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -102,27 +113,40 @@ class Call:
 
 @contextmanager
 def recording(
-    modules: dict[str, nn.Module], *, split_input: bool = False
+    model: nn.Module, modules: dict[str, nn.Module], *, split_input: bool = False
 ) -> Iterator[dict[str, list[Call]]]:
-    """The calls of these modules inside, by name, in order, attached to the graph.
+    """The calls of these modules of the model inside, by name, in order, attached to the graph.
 
     A module that returns a tuple, as neurons with a state do, is recorded with its first part.
     With `split_input` each first argument becomes a node of its own in the graph, so that its
-    gradient is what comes through this module alone, whoever else reads the same tensor.
+    gradient is what comes through this module alone, whoever else reads the same tensor. In a
+    model that isn't time first inside (see `Inside`), what is recorded is.
     """
+    inside: Inside | None = getattr(unwrap(model), "inside", None)
     calls: dict[str, list[Call]] = {name: [] for name in modules}
+    given: dict[nn.Module, Tensor] = {}
 
     def separate(module: nn.Module, args: Any, kwargs: Any) -> Any:
         if not args or not isinstance(args[0], Tensor):
             return None
-        first = args[0]
+        first = args[0] if inside is None else inside.to_time_first(args[0])
         own = first.view_as(first) if first.requires_grad else first.detach().requires_grad_()
-        return (own, *args[1:]), kwargs
+        given[module] = own
+        back = own if inside is None else inside.from_time_first(own, args[0])
+        return (back, *args[1:]), kwargs
 
-    def note(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            first = output[0] if isinstance(output, (tuple, list)) else output
-            calls[name].append(Call(args, kwargs, first))
+    def note(name: str) -> Callable[..., Any]:
+        def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+            several = isinstance(output, (tuple, list))
+            first = output[0] if several else output
+            if inside is None or not args:
+                calls[name].append(Call(args, kwargs, first))
+                return None
+            own = given.pop(module) if split_input else inside.to_time_first(args[0])
+            made = inside.to_time_first(first)
+            calls[name].append(Call((own, *args[1:]), kwargs, made))
+            returned = inside.from_time_first(made, first)
+            return (returned, *output[1:]) if several else returned
 
         return hook
 
@@ -189,7 +213,7 @@ class Recording:
 def record(model: nn.Module, inputs: Tensor, is_neuron: IsNeuron | None = None) -> Recording:
     """One forward pass in eval mode; everything of it is in memory at once, so pass a chunk."""
     neurons = find_neurons(model, is_neuron)
-    with evaluating(model), recording(neurons) as calls:
+    with evaluating(model), recording(model, neurons) as calls:
         logits = logits_of(model, inputs)
     steps, batch = logits.shape[:2]
     used = {name: made for name, made in calls.items() if made}

@@ -27,6 +27,7 @@ from tempreg.analysis.capture import batch_dim, check_data, chunks, evaluating, 
 from tempreg.analysis.result import Result
 from tempreg.analysis.weights import moved_weights
 from tempreg.errors import PackageMissing
+from tempreg.foreign import is_spiking, library_of
 from tempreg.neurons import Neuron
 from tempreg.ops.lif_reference import lif_reference
 from tempreg.surrogate import BothModesSpike
@@ -91,7 +92,7 @@ def surrogate_curvature(
         chunk: samples at once, >= 1, which bounds memory to a few graphs of so many samples.
 
     Raises:
-        ValueError: bad arguments or data.
+        ValueError: bad arguments or data, or neurons of another library.
         PackageMissing: curvlinops is not installed.
     """
     check_data(inputs, targets)
@@ -131,6 +132,14 @@ def surrogate_operator(
     model: nn.Module, inputs: Tensor, targets: Tensor, matrix: str, *, chunk: int
 ) -> Iterator[Any]:
     """curvlinops' linear operator of "Hessian" or "GGN", to be used inside the block."""
+    network = unwrap(model)
+    for name, module in network.named_modules():
+        if is_spiking(module) and not isinstance(module, Neuron):
+            raise ValueError(
+                f"curvature needs neurons that can be differentiated twice, in both modes, which "
+                f"{library_of(module)}'s {name!r} can't: load the weights into a network of "
+                "tempreg's (tempreg.create_model), or of tempreg.LIF neurons, and analyse that"
+            )
     if find_spec("curvlinops") is None:
         raise PackageMissing(
             'curvature needs curvlinops, which is not installed: pip install "tempreg[curvature]"'
@@ -138,7 +147,7 @@ def surrogate_operator(
     from curvlinops import GGNLinearOperator, HessianLinearOperator
 
     kind = {"Hessian": HessianLinearOperator, "GGN": GGNLinearOperator}[matrix]
-    network, names = unwrap(model), list(moved_weights(model))
+    names = list(moved_weights(model))
     weights = [network.get_parameter(name) for name in names]
     # It wants data with the batch first, and a module whose parameters these are.
     dim = batch_dim(inputs)

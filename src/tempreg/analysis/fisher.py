@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from tempreg.analysis.capture import check_data, chunks, evaluating, logits_of, recording
 from tempreg.analysis.per_sample import squared_norms, trainable, weight_layers
 from tempreg.analysis.result import Result
+from tempreg.foreign import library_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -117,7 +118,7 @@ def fisher_information(
     with evaluating(model):
         for x, y in chunks(inputs, targets, chunk):
             # Only "exact" looks into layers; unobserved, a network takes its faster path.
-            with recording(layers if estimator == "exact" else {}) as calls:
+            with recording(model, layers if estimator == "exact" else {}) as calls:
                 logits = logits_of(model, x)
             losses = _losses(logits, y if labels == "true" else None, generator)
             if estimator == "exact":
@@ -159,6 +160,8 @@ def _losses(logits: Tensor, targets: Tensor | None, generator: torch.Generator) 
 def _exact(layers: dict[str, nn.Module], calls: Any, losses: Tensor) -> Tensor:
     """Squared gradient norms, [B, layer, T]."""
     steps, batch = losses.shape
+    alone = {n: _one_by_one(m, losses) for n, m in layers.items() if library_of(m)}
+    calls = {name: made for name, made in calls.items() if name not in alone}
     outputs = [call.output for made in calls.values() for call in made]
     by_loss = [
         torch.autograd.grad(losses[t].sum(), outputs, retain_graph=t + 1 < steps, allow_unused=True)
@@ -167,9 +170,27 @@ def _exact(layers: dict[str, nn.Module], calls: Any, losses: Tensor) -> Tensor:
     by_call = iter(zip(*by_loss, strict=True))
     norms = []
     for name, module in layers.items():
+        if name in alone:
+            norms.append(alone[name])
+            continue
         own = [next(by_call) for _ in calls[name]]
         norms.append(squared_norms(name, module, calls[name], own, steps, batch))
     return torch.stack(norms, dim=1)
+
+
+def _one_by_one(module: nn.Module, losses: Tensor) -> Tensor:
+    """Squared gradient norms [B, T], by one backward pass for each loss of each sample.
+
+    For neurons of another library with parameters: they keep their state to themselves, and
+    can't be run again on one sample.
+    """
+    own = list(trainable(module).values())
+    norms = torch.zeros(losses.shape[::-1], dtype=torch.float64)
+    for t, row in enumerate(losses):
+        for n, loss in enumerate(row):
+            grads = torch.autograd.grad(loss, own, retain_graph=True, allow_unused=True)
+            norms[n, t] = sum(float(g.double().square().sum()) for g in grads if g is not None)
+    return norms
 
 
 def _signed(layers: dict[str, nn.Module], losses: Tensor, weights: Tensor) -> Tensor:

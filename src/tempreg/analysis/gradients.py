@@ -34,6 +34,7 @@ from tempreg.analysis.factors import products, temporal_factors
 from tempreg.analysis.per_sample import weight_layers
 from tempreg.analysis.result import Result
 from tempreg.analysis.weight_shares import parts_by_step, shares
+from tempreg.foreign import library_of
 from tempreg.neurons import Neuron
 from tempreg.unwrap import unwrap
 
@@ -53,7 +54,10 @@ class TemporalGradients(Result):
     """By neuron layer and timestep; see each field. Final.
 
     Attributes:
-        norms: ||dL/dh[t]||, over the batch and all neurons of the layer.
+        norms: ||dL/dh[t]||, over the batch and all neurons of the layer. For neurons of another
+            library, which the setting "not tempreg's" lists, it is ||dL/dx[t]||, the gradient by
+            their input: what x is multiplied with on its way into h is not known here. The same
+            holds for `matrix`.
         matrix: G[t', t] = T ||(do[t']/dh[t])^T dL/do[t']||, which for a loss that is a mean over
             steps is ||dl[t']/dh[t]|| of the loss l[t'] of step t'; zero for t > t'.
         decay: the factor a timestep that fits the matrix best: log G[t', t] = a[t'] + (t' - t)
@@ -141,7 +145,7 @@ def temporal_gradients(
             without neurons, or weights that are used outside their own layer's calls.
     """
     check_data(inputs, targets)
-    neurons, layers = find_neurons(model, is_neuron), weight_layers(model)
+    neurons, layers = find_neurons(model, is_neuron), _split_layers(model)
     with evaluating(model):
         whole = _Sums(model, neurons, layers, inputs, targets, objective, chunk)
     return whole.result()
@@ -156,7 +160,14 @@ def weight_gradients_by_step(
     """
     check_data(inputs, targets)
     with evaluating(model):
-        return _Sums(model, {}, weight_layers(model), inputs, targets, objective, chunk).parts
+        return _Sums(model, {}, _split_layers(model), inputs, targets, objective, chunk).parts
+
+
+def _split_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """The layers whose weight gradients can be split by time: all but neurons with learnable
+    constants, whose output at one timestep depends on their inputs at those before."""
+    layers = weight_layers(model).items()
+    return {n: m for n, m in layers if not (isinstance(m, Neuron) or library_of(m))}
 
 
 class _Sums:
@@ -195,8 +206,8 @@ class _Sums:
     def _chunk(self, model: nn.Module, x: Tensor, seed: Tensor) -> None:
         """Add one chunk, whose logits have the gradient `seed` [T, B, C]."""
         batch = seed.shape[1]
-        with torch.enable_grad(), recording(self.layers) as made, recording(
-            self.neurons, split_input=True
+        with torch.enable_grad(), recording(model, self.layers) as made, recording(
+            model, self.neurons, split_input=True
         ) as fired:  # fmt: skip
             logits = logits_of(model, x)
         currents = [call.args[0] for calls in fired.values() for call in calls]
@@ -268,6 +279,7 @@ class _Sums:
                 "T": self.steps,
                 "quantiles": list(QUANTILES),
                 "mode": "eval",
+                "not tempreg's": [n for n, m in self.neurons.items() if not isinstance(m, Neuron)],
             },
         )
 

@@ -121,8 +121,8 @@ def spikes(
             convolutions; other uses of weights aren't counted.
         inputs: see `tempreg.analysis.capture`. A static input's first layer, if it is called
             once for all timesteps, is counted once, at the first.
-        is_neuron: (name, module) -> bool, which modules are neurons; tempreg's if None. Others'
-            membrane potentials aren't known, and are NaN.
+        is_neuron: (name, module) -> bool, which modules are neurons; those known if None. The
+            membrane potentials of others than tempreg's are NaN, for their equations aren't known.
         chunk: samples at once, >= 1, which bounds memory: a chunk's inputs and outputs of all
             layers are held.
 
@@ -138,7 +138,7 @@ def spikes(
     times = 0
     with evaluating(model):
         for x, _ in chunks(inputs, torch.zeros(samples), chunk):
-            with recording({**neurons, **weights}) as calls:
+            with recording(model, {**neurons, **weights}) as calls:
                 times, batch = logits_of(model, x).shape[:2]
             for name in [name for name in neurons if calls[name]]:
                 made = calls[name]

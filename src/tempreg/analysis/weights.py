@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tempreg.analysis.capture import chunks
-from tempreg.neurons import Neuron
+from tempreg.foreign import constant_parameters
 from tempreg.training.streams import stream
 from tempreg.unwrap import unwrap
 
@@ -23,8 +23,7 @@ Weights = dict[str, Tensor]
 def moved_weights(model: nn.Module) -> Weights:
     """The parameters that are moved, by name, detached; ValueError where there are none."""
     network = unwrap(model)
-    neurons = [m for m in network.modules() if isinstance(m, Neuron)]
-    own = {id(p) for neuron in neurons for p in neuron.parameters()}
+    own = constant_parameters(network)
     found = {
         name: p.detach()
         for name, p in network.named_parameters()

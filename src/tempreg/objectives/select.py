@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from tempreg.neurons import Neuron
+from tempreg.foreign import constant_parameters
 
 Select = str | Callable[[str, nn.Parameter], bool]
 POLICIES = ("paper", "weights")
@@ -17,20 +17,22 @@ def selected_parameters(model: nn.Module, select: Select) -> dict[str, nn.Parame
 
     "paper": all whose name lacks "bias", batch-norm scales included. "weights": those with two
     or more dimensions. A callable (name, parameter) -> bool decides alone. The first two leave
-    out learnable neuron constants (PLIF's w): pulling one to zero sets a time constant.
+    out learnable neuron constants (PLIF's w), also those of SpikingJelly, snnTorch, Norse and
+    sinabs: pulling one to zero sets a time constant.
     """
     if callable(select):
         chosen = select
     elif select == "paper":
-        constants = _neuron_constants(model)
+        constants = constant_parameters(model)
 
         def chosen(name: str, parameter: nn.Parameter) -> bool:
             return "bias" not in name and id(parameter) not in constants
 
     elif select == "weights":
+        constants = constant_parameters(model)
 
         def chosen(name: str, parameter: nn.Parameter) -> bool:
-            return parameter.ndim >= 2
+            return parameter.ndim >= 2 and id(parameter) not in constants
 
     else:
         raise ValueError(
@@ -38,8 +40,3 @@ def selected_parameters(model: nn.Module, select: Select) -> dict[str, nn.Parame
             "callable (name, parameter) -> bool"
         )
     return {n: p for n, p in model.named_parameters() if p.requires_grad and chosen(n, p)}
-
-
-def _neuron_constants(model: nn.Module) -> set[int]:
-    neurons = (module for module in model.modules() if isinstance(module, Neuron))
-    return {id(parameter) for neuron in neurons for parameter in neuron.parameters()}
