@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
-from tempreg.build import as_config_errors, build_model, build_options, device_type
+from tempreg.build import as_config_errors, build_model, build_options
 from tempreg.config import read_config
 from tempreg.data.single import described
+from tempreg.launch import device_type
 from tempreg.ops.dispatch import resolve_backend
 from tempreg.training.checkpoint import load_weights
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
