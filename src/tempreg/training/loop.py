@@ -154,7 +154,8 @@ class Trainer:
         batches = order.split(self.batch_size)[position.batch :]
         loaded = self.loader.batches("train", [self._to_read(indices) for indices in batches])
         for index, indices in enumerate(batches, position.batch):
-            if self._step(position, index, len(indices), loaded, totals, request):
+            self._step(position, index, len(indices), loaded, totals)
+            if self.processes.any(request.asked):
                 position.batch = index + 1
                 position.totals = totals.reduced(self.processes.sum).state()
                 position.seconds = seconds_before + time.monotonic() - start
@@ -179,17 +180,14 @@ class Trainer:
         size: int,
         loaded: Iterator[Batch],
         totals: Totals,
-        request: StopRequest,
-    ) -> bool:
-        """One gradient step on a joint batch of `size`; whether a stop was asked for."""
+    ) -> None:
+        """One gradient step on a joint batch of `size`."""
         trouble: RequestError | NonFiniteLoss | None = None
         try:
             batch = next(loaded)
         except RequestError as error:
             trouble = error
-        in_trouble, asked = self.processes.any(trouble is not None, request.asked)
-        if in_trouble:
-            self.processes.agree(trouble)
+        self._agree(trouble)
         x, y = self._augmented(batch, position.epoch, index, size)
         step = position.epoch * self._steps_per_epoch + index
         for group in self.optimizer.param_groups:
@@ -198,9 +196,7 @@ class Trainer:
         loss = self.objective(outputs, y)
         if not torch.isfinite(loss):
             trouble = self._nonfinite(x, position.epoch, index)
-        (in_trouble,) = self.processes.any(trouble is not None)
-        if in_trouble:
-            self.processes.agree(trouble)
+        self._agree(trouble)
         self.optimizer.zero_grad()
         weight = self.processes.weight(size)
         self.fabric.backward(loss * weight)
@@ -213,7 +209,11 @@ class Trainer:
         totals.add(outputs, y, loss.detach(), self.objective, counts=weight > 0)
         if self.processes.first:
             self.reporter.step(size, totals.evaluation())
-        return asked
+
+    def _agree(self, trouble: RequestError | NonFiniteLoss | None) -> None:
+        """`Processes.agree`, in less time where there is none."""
+        if self.processes.any(trouble is not None):
+            self.processes.agree(trouble)
 
     def _to_read(self, indices: Tensor) -> Tensor:
         """What this process reads of a joint batch: its share, or all where that is augmented.

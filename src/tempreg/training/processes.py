@@ -70,7 +70,7 @@ class Processes:
         Where there are fewer samples than processes, the last ones take the first sample, with
         the weight 0.
         """
-        places = torch.arange(self.rank, samples, self.world)
+        places = torch.arange(samples)[self.rank :: self.world]
         return places if len(places) else torch.zeros(1, dtype=torch.int64)
 
     def weight(self, samples: int) -> float:
@@ -85,9 +85,9 @@ class Processes:
         values = values.to(self.fabric.device)
         return torch.as_tensor(self.fabric.all_reduce(values, reduce_op="sum"))
 
-    def any(self, *flags: bool) -> list[bool]:
-        """For each flag, whether it is set in any process."""
-        return [count > 0 for count in self.sum(torch.tensor(flags, dtype=torch.float32)).tolist()]
+    def any(self, flag: bool) -> bool:
+        """Whether it is set in any process."""
+        return bool(self.sum(torch.tensor(float(flag))) > 0)
 
     def gather(self, value: Any) -> list[Any]:
         """The value of every process, by rank."""
