@@ -6,7 +6,7 @@ from __future__ import annotations
 import inspect
 import os
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import nn
@@ -132,14 +132,15 @@ def build_fabric(config: RunConfig) -> Fabric:
     double = config.precision == "64-true"
     # In each forward pass, processes with more batches to evaluate would wait for the others.
     ddp = inspect.signature(nn.parallel.DistributedDataParallel).parameters
-    buffers = "forward_sync_buffers" if "forward_sync_buffers" in ddp else "broadcast_buffers"
+    name = "forward_sync_buffers" if "forward_sync_buffers" in ddp else "broadcast_buffers"
+    no_waiting: dict[str, Any] = {name: False}
     return Fabric(
         accelerator=device_type(config),
         devices=config.devices,
         num_nodes=config.num_nodes,
         precision=None if double else config.precision,
         plugins=[whole_double()] if double else None,
-        strategy=DDPStrategy(**{buffers: False}) if several else "auto",
+        strategy=DDPStrategy(**no_waiting) if several else "auto",
     )
 
 
