@@ -86,6 +86,11 @@ def as_launched(config: RunConfig) -> RunConfig:
         raise ConfigError(str(error)) from None
 
 
+def on_one_device(config: RunConfig) -> RunConfig:
+    """The settings for one process, which can use the network of a run whatever trained it."""
+    return replace(config, devices=1, num_nodes=1, sync_batch_norm=False)
+
+
 def joins_others() -> bool:
     """Whether this process was started as one of several, by a launcher or by the first process."""
     found = launcher()

@@ -37,6 +37,7 @@ from tempreg.launch import (
     build_fabric,
     device_type,
     joins_others,
+    on_one_device,
     with_sync_batch_norm,
 )
 from tempreg.models import SpikingNetwork
@@ -181,9 +182,8 @@ def load_run(path: Path, **changes: Any) -> tuple[RunConfig, DataSet, SpikingNet
     """
     run = RunDirectory(path)
     run.check_run(finished=True)
-    alone = {"devices": 1, "num_nodes": 1, "sync_batch_norm": False}
-    settings = config_to_dict(read_config(run.config)) | alone | changes
-    config = config_from_dict(settings, "settings")
+    settings = config_to_dict(read_config(run.config)) | changes
+    config = on_one_device(config_from_dict(settings, "settings"))
     resolve_backend(config.backend, device_type(config))
     with as_config_errors():
         data = build_data(config)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from tempreg import create_model
-from tempreg.config import ConfigError, RunConfig
+from tempreg.config import ConfigError, RunConfig, config_text
 from tempreg.launch import (
     as_launched,
     is_first_process,
@@ -24,7 +25,8 @@ from tempreg.launch import (
     with_sync_batch_norm,
 )
 from tempreg.models.layers import Dropout
-from tempreg.runs import train
+from tempreg.prediction import predictor
+from tempreg.runs import evaluate_run, train
 from tempreg.training.evaluate import Totals
 from tempreg.training.processes import Processes
 
@@ -121,6 +123,16 @@ def test_requests_that_no_processes_can_meet(tiny: RunConfig, tmp_path: Path) ->
     with pytest.raises(ValueError, match=r"goes with model\.norm bn, got tdbn"):
         replace(tiny, sync_batch_norm=True, model=replace(tiny.model, norm="tdbn"))
     assert not (tmp_path / "run").exists()
+
+
+def test_one_process_uses_a_run_of_many(tiny: RunConfig, tmp_path: Path) -> None:
+    train(replace(tiny, epochs=1), tmp_path / "run")
+    elsewhere = replace(tiny, epochs=1, devices=32)  # as if it was trained on a larger machine
+    (tmp_path / "run" / "config.yaml").write_text(config_text(elsewhere))
+    expected = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert evaluate_run(tmp_path / "run").accuracy_per_step == expected["accuracy_per_step"]
+    assert predictor(tmp_path / "run")
+    assert train(elsewhere, tmp_path / "run", resume=True) == expected  # it is finished
 
 
 def seen_from(rank: int, world: int) -> Processes:

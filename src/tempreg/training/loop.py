@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from tempreg.data.augment import Augmentation
 from tempreg.data.base import DataSet
 from tempreg.errors import RequestError
-from tempreg.models.layers import Dropout
 from tempreg.objectives.base import Objective
+from tempreg.training.batches import TrainingBatches
 from tempreg.training.checkpoint import (
     CheckpointError,
     Position,
@@ -42,7 +42,6 @@ from tempreg.training.processes import Processes
 from tempreg.training.progress import Reporter
 from tempreg.training.run_directory import RunDirectory
 from tempreg.training.schedule import WarmupCosine
-from tempreg.training.streams import stream, stream_seed
 
 Observer = Callable[[int, nn.Module], None]
 """Told the number of each epoch (from 1) as it ends, and the network, which it may not change."""
@@ -103,6 +102,9 @@ class Trainer:
         self.fabric = self.processes.fabric
         self.model, self.optimizer = self.fabric.setup(self.network, self.optimizer)
         on_gpu = self.fabric.device.type == "cuda"
+        self.batches = TrainingBatches(
+            self.processes, self.network, self.data, self.augmentation, self.seed
+        )
         with Loader(self.data, workers=self.workers, pin=on_gpu) as self.loader:
             return self._fit()
 
@@ -146,13 +148,11 @@ class Trainer:
     def _epoch(self, position: Position, request: StopRequest) -> None:
         """Train from `position` to the end of its epoch, validate, save."""
         start, seconds_before = time.monotonic(), position.seconds
-        order = torch.randperm(
-            len(self.data.train), generator=stream(self.seed, "order", position.epoch)
-        )
         totals = Totals.from_state(position.totals)
         self.model.train()
-        batches = order.split(self.batch_size)[position.batch :]
-        loaded = self.loader.batches("train", [self._to_read(indices) for indices in batches])
+        batches = self.batches.order(position.epoch).split(self.batch_size)[position.batch :]
+        places = [self.batches.to_read(indices) for indices in batches]
+        loaded = self.loader.batches("train", places)
         for index, indices in enumerate(batches, position.batch):
             self._step(position, index, len(indices), loaded, totals)
             if self.processes.any(request.asked):
@@ -188,7 +188,7 @@ class Trainer:
         except RequestError as error:
             trouble = error
         self._agree(trouble)
-        x, y = self._augmented(batch, position.epoch, index, size)
+        x, y = self.batches.augmented(batch, position.epoch, index, size)
         step = position.epoch * self._steps_per_epoch + index
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule(step)
@@ -214,35 +214,6 @@ class Trainer:
         """`Processes.agree`, in less time where there is none."""
         if self.processes.any(trouble is not None):
             self.processes.agree(trouble)
-
-    def _to_read(self, indices: Tensor) -> Tensor:
-        """What this process reads of a joint batch: its share, or all where that is augmented.
-
-        What is drawn for a batch, and whom its samples are mixed with, depends on all of them.
-        """
-        if self.processes.world > 1 and self.augmentation.changes:
-            return indices
-        return indices[self.processes.share(len(indices))]
-
-    def _augmented(self, batch: Batch, epoch: int, index: int, size: int) -> Batch:
-        """This process's share of a joint batch, with its own part of all random draws."""
-        share = self.processes.share(size)
-        self._seed_dropout(epoch, index)
-        if self.processes.world > 1:
-            for module in self.network.modules():
-                if isinstance(module, Dropout):
-                    module.joint = size, share
-        x, y = (tensor.to(self.fabric.device, non_blocking=True) for tensor in batch)
-        draws = stream(self.seed, "augment", epoch, index, 0)
-        x = self.augmentation(x, draws, blank=self.data.train.blank)
-        x, y = self.augmentation.mixed(x, y, len(self.data.classes), draws)
-        if len(y) > len(share):
-            share = share.to(x.device)
-            x, y = x.index_select(-4 % x.ndim, share), y[share]
-        return x, y
-
-    def _seed_dropout(self, epoch: int, index: int) -> None:
-        torch.manual_seed(stream_seed(self.seed, "dropout", epoch, index, 0))
 
     def _end_epoch(self, position: Position, train: Evaluation, validation: Evaluation) -> None:
         number = position.epoch + 1
@@ -365,7 +336,7 @@ class Trainer:
 
     def _nonfinite(self, x: Tensor, epoch: int, index: int) -> NonFiniteLoss:
         terms = ", ".join(f"{name} {float(v):g}" for name, v in self.objective.terms.items())
-        self._seed_dropout(epoch, index)
+        self.batches.seed_dropout(epoch, index)
         culprit = first_nonfinite(self.network, x, self.model)
         return NonFiniteLoss(
             f"the loss is not finite at epoch {epoch + 1}, batch {index + 1} ({terms}); the first "
