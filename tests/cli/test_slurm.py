@@ -63,6 +63,7 @@ def test_a_study_through_slurm_is_the_study(
     )
     task = (slurm / "task.sh").read_text()
     assert "#SBATCH --time=2:00:00\n" in task
+    assert f"\ncd {tmp_path}\n" in task
     assert (slurm / "trials.txt").read_text() == "trials/trt/0\n"
     early = tempreg("compare", "--out", "a study", "--only", "runs/trt/000")
     assert early.returncode == 2

@@ -25,7 +25,7 @@ _HEADER = """\
 #!/bin/bash
 #SBATCH --job-name={name}
 #SBATCH --ntasks=1
-#SBATCH --output={logs}/%x-%A_%a.log
+#SBATCH --output="{logs}/%x-{job}.log"
 """
 
 _TASK = """\
@@ -35,6 +35,7 @@ _TASK = """\
 # task.sh LIST OFFSET: the run in this line of the list.
 set -eu
 run=$(sed -n "$((SLURM_ARRAY_TASK_ID + $2))p" "$1")
+cd {here}
 export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-1}}"
 # SLURM starts one task; where a run has several devices, it starts their processes itself.
 export SLURM_JOB_NAME=interactive
@@ -61,11 +62,15 @@ def write_jobs(plan: Plan, root: Path, *, options: Sequence[str], jobs: int | No
     folder = root / "slurm"
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "tempreg", "compare", "--out", str(root)]
-    header = _HEADER.format(name=f"tempreg-{root.name}".replace(" ", "_"), logs=folder / "logs")
-    lines = "\n".join(f"#SBATCH --{option}" for option in options)
-    task = _TASK.format(options=lines, compare=shlex.join(words))
-    write_text(folder / "task.sh", header + task)
-    write_text(folder / "report.sh", f"{header}exec {shlex.join(words)} --only {REPORT}\n")
+    name, logs = f"tempreg-{root.name}".replace(" ", "_"), folder / "logs"
+    task = _TASK.format(
+        options="\n".join(f"#SBATCH --{option}" for option in options),
+        here=shlex.quote(str(Path.cwd())),  # settings may hold paths that are relative to it
+        compare=shlex.join(words),
+    )
+    write_text(folder / "task.sh", _HEADER.format(name=name, logs=logs, job="%A_%a") + task)
+    report = f"exec {shlex.join(words)} --only {REPORT}\n"
+    write_text(folder / "report.sh", _HEADER.format(name=name, logs=logs, job="%j") + report)
     stages = {"trials": plan.trial_runs(root), "runs": plan.runs(root, {})}
     submit = ["#!/bin/bash", "set -eu", f"cd {shlex.quote(str(folder))}", "after="]
     for stage, runs in stages.items():

@@ -135,7 +135,7 @@ class Processes:
         try:
             yield
         except RuntimeError as error:
-            if isinstance(error, RunStopped) or not _is_loss(error):
+            if self.world == 1 or isinstance(error, RunStopped) or not _is_loss(error):
                 raise
             raise ProcessLost(
                 f"process {self.rank} of {self.world} has lost another one, which was killed, "
