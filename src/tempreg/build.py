@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -32,9 +31,6 @@ from tempreg.objectives import (
 )
 from tempreg.training.schedule import WarmupCosine
 from tempreg.training.streams import stream_seed
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 Optimizer = torch.optim.Optimizer
 
@@ -200,36 +196,6 @@ def build_schedule(config: RunConfig, samples: int) -> WarmupCosine:
     per_epoch = -(-samples // config.batch_size)
     warmup = round(config.optimizer.warmup_epochs * per_epoch)
     return WarmupCosine(config.optimizer.lr, config.epochs * per_epoch, warmup)
-
-
-def device_type(config: RunConfig) -> str:
-    """ "cpu" or "cuda"; ConfigError where what was asked for isn't here."""
-    available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
-        raise ConfigError("device cuda was asked for, but torch finds no CUDA device here")
-    chosen = "cuda" if available and config.device != "cpu" else "cpu"
-    if config.precision == "16-mixed" and chosen == "cpu":
-        raise ConfigError(
-            "precision 16-mixed needs a CUDA device: on a CPU choose 32-true or bf16-mixed"
-        )
-    most = torch.cuda.device_count() if chosen == "cuda" else os.cpu_count() or 1
-    if config.devices > most:
-        raise ConfigError(
-            f"devices={config.devices} was asked for, but there are {most} here ({chosen})"
-        )
-    return chosen
-
-
-def build_fabric(config: RunConfig) -> Fabric:
-    """Lightning Fabric for the run's device, processes and precision, not yet launched."""
-    from lightning_fabric import Fabric  # loads dynamo, which takes seconds
-
-    return Fabric(
-        accelerator=device_type(config),
-        devices=config.devices,
-        precision=config.precision,
-        strategy="ddp" if config.devices > 1 else "auto",
-    )
 
 
 @contextmanager

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import torch
 
-from tempreg.build import as_config_errors, build_model, build_options, device_type
+from tempreg.build import as_config_errors, build_model, build_options
 from tempreg.config import read_config
 from tempreg.data.single import described
+from tempreg.launch import device_type, on_one_device
 from tempreg.ops.dispatch import resolve_backend
 from tempreg.training.checkpoint import load_weights
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
@@ -37,7 +38,7 @@ def predictor(path: Path) -> Callable[[Path], Prediction]:
     """
     run = RunDirectory(path)
     run.check_run(finished=True)
-    config = read_config(run.config)
+    config = on_one_device(read_config(run.config))
     if not run.data.is_file():
         raise RunDirectoryError(
             f"the run in {path} has no data.json, which says how its data is read: it is from an "

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from tempreg.analysis import Result, fisher_information, temporal_gradients
 from tempreg.analysis.gradients import Loss
-from tempreg.build import build_model, device_type
+from tempreg.build import build_model
 from tempreg.config import ConfigError, RunConfig
 from tempreg.data import DataSet
+from tempreg.launch import device_type
 from tempreg.models import SpikingNetwork
 from tempreg.objectives import RateLoss, TETLoss, TRTLoss
 from tempreg.report.figures import save_figure

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
+import warnings
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from tempreg.build import (
     as_config_errors,
     build_augmentation,
     build_data,
-    build_fabric,
     build_model,
     build_objective,
     build_optimizer,
     build_schedule,
-    device_type,
 )
-from tempreg.config import RunConfig, config_from_dict, config_text, config_to_dict, read_config
+from tempreg.config import (
+    ConfigError,
+    RunConfig,
+    config_from_dict,
+    config_text,
+    config_to_dict,
+    read_config,
+)
 from tempreg.data import DataSet
+from tempreg.data.base import SPLITS
 from tempreg.data.single import describe
+from tempreg.errors import RequestError
+from tempreg.launch import (
+    as_launched,
+    build_fabric,
+    device_type,
+    joins_others,
+    on_one_device,
+    with_sync_batch_norm,
+)
 from tempreg.models import SpikingNetwork
 from tempreg.objectives import Objective
 from tempreg.observers import observer_for
@@ -30,11 +48,12 @@ from tempreg.training.checkpoint import load_weights
 from tempreg.training.environment import environment
 from tempreg.training.evaluate import Evaluation, evaluate
 from tempreg.training.loop import Trainer
+from tempreg.training.processes import Processes
 from tempreg.training.progress import Reporter, Silent
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
 
-_NO_MEANING = ("workers",)
-"""Settings that change how long a run takes and nothing else: it may go on with other ones."""
+_NO_MEANING = ("workers", "devices", "num_nodes")
+"""Settings of how a run is computed, not of what: it may go on with other ones."""
 
 
 def train(
@@ -45,64 +64,104 @@ def train(
     Args:
         config: all settings.
         out: a new or empty folder; with `resume`, possibly one with a run of equal settings (but
-            for `workers`), which is continued, or only read where it is finished.
+            for workers, devices and num_nodes), which is continued, or only read where it is
+            finished.
         resume: whether to continue.
         reporter: told about progress; silent by default.
+
+    Where the run has several processes, each calls this, and the first one returns or raises; the
+    others return too, or end with SystemExit.
 
     Raises:
         ConfigError, ValueError: settings that don't fit each other, the data or the machine.
         RunDirectoryError: `out` can't be used.
-        Interrupted, NonFiniteLoss, CheckpointError: see `Trainer.fit`.
+        Interrupted, NonFiniteLoss, CheckpointError, ProcessLost: see `Trainer.fit`.
     """
+    config = as_launched(config)
     run = RunDirectory(out)
     continuing = resume and run.config.exists()
-    if continuing:
-        check_same_run(run, config)
-        if run.summary.exists():
-            return finished_summary(run)
-    else:
-        run.check_new()
-    with as_config_errors():
-        data = build_data(config)
-        backend = resolve_backend(config.backend, device_type(config))
-        augmentation = build_augmentation(config, data)
-        network = build_model(config, data)
-        objective = build_objective(config, network)
-    optimizer = build_optimizer(config, network)
-    fabric = build_fabric(config)
-    fabric.launch()
-    trainer = Trainer(
-        fabric=fabric,
-        network=network,
-        objective=objective,
-        optimizer=optimizer,
-        schedule=build_schedule(config, len(data.train)),
-        data=data,
-        run=run,
-        reporter=reporter if reporter and fabric.is_global_zero else Silent(),
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        seed=config.seed,
-        augmentation=augmentation,
-        clip_norm=config.optimizer.clip_norm,
-        keep=config.keep,
-        settings=_digest(config),
-        observer=observer_for(config, data, run),
-        workers=config.workers,
-    )
-    if not fabric.is_global_zero:
-        fabric.barrier()
-        return trainer.fit()
-    for remark in data.remarks:
-        trainer.reporter.remark(remark)
-    with run.locked():
-        if not continuing:
-            run.check_new()
-            run.create(config_text(config), environment(backend, fabric.device), describe(data))
+    trouble: RequestError | None = None
+    try:
+        if continuing:
+            check_same_run(run, config)
+            if run.summary.exists():
+                return finished_summary(run)
         else:
-            run.note_environment(environment(backend, fabric.device))
-        fabric.barrier()
+            run.check_new()
+        with as_config_errors():
+            data = build_data(config)
+            backend = resolve_backend(config.backend, device_type(config))
+            augmentation = build_augmentation(config, data)
+            network: nn.Module = build_model(config, data)
+            if config.sync_batch_norm:
+                network = with_sync_batch_norm(network)
+            objective = build_objective(config, network)
+        optimizer = build_optimizer(config, network)
+        _check_shares(config, data)
+    except RequestError as error:
+        if not joins_others():
+            raise
+        trouble = error
+    processes = Processes(build_fabric(config), out)
+    with processes.told_of_losses(), ExitStack() as held:
+        processes.launch()
+        processes.agree(trouble)
+        trainer = Trainer(
+            processes=processes,
+            network=network,
+            objective=objective,
+            optimizer=optimizer,
+            schedule=build_schedule(config, len(data.train)),
+            data=data,
+            run=run,
+            reporter=reporter if reporter and processes.first else Silent(),
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            augmentation=augmentation,
+            clip_norm=config.optimizer.clip_norm,
+            keep=config.keep,
+            settings=_digest(config),
+            observer=observer_for(config, data, run),
+            workers=config.workers,
+        )
+        for remark in data.remarks:
+            trainer.reporter.remark(remark)
+        with processes.agreeing():
+            if processes.first:
+                held.enter_context(run.locked())
+                now = environment(backend, processes.fabric.device, processes.world)
+                if continuing:
+                    _warn_of_shares(run, network, processes.world)
+                    run.note_environment(now)
+                else:
+                    run.check_new()
+                    run.create(config_text(config), now, describe(data))
         return trainer.fit()
+
+
+def _check_shares(config: RunConfig, data: DataSet) -> None:
+    """ConfigError where there are too few samples for every process to have one."""
+    processes = config.devices * config.num_nodes
+    for name in SPLITS:
+        if len(data.split(name)) < processes:
+            raise ConfigError(
+                f"the {name} split of {data.name} has {len(data.split(name))} samples, too few for "
+                f"{processes} processes: give fewer devices"
+            )
+
+
+def _warn_of_shares(run: RunDirectory, network: nn.Module, processes: int) -> None:
+    """A warning where batch norm goes on over other parts of a batch than before."""
+    before = run.read_json(run.environment).get("processes", 1)
+    if before != processes and any(
+        isinstance(module, nn.BatchNorm2d) for module in network.modules()
+    ):
+        warnings.warn(
+            f"batch norm went over the shares of {before} processes and now goes over those of "
+            f"{processes}: the result will not be that of a run that kept to one number",
+            stacklevel=3,
+        )
 
 
 def check_same_run(run: RunDirectory, config: RunConfig) -> None:
@@ -124,7 +183,7 @@ def load_run(path: Path, **changes: Any) -> tuple[RunConfig, DataSet, SpikingNet
     run = RunDirectory(path)
     run.check_run(finished=True)
     settings = config_to_dict(read_config(run.config)) | changes
-    config = config_from_dict(settings, "settings")
+    config = on_one_device(config_from_dict(settings, "settings"))
     resolve_backend(config.backend, device_type(config))
     with as_config_errors():
         data = build_data(config)
@@ -143,7 +202,7 @@ def evaluate_run(path: Path, split: str = "test", **changes: Any) -> Evaluation:
     at, batch_size, backend, device or precision.
     """
     config, data, network, objective = load_run(path, **changes)
-    fabric = build_fabric(replace(config, devices=1))
+    fabric = build_fabric(config)
     totals = evaluate(
         fabric.setup_module(network),
         objective,

@@ -241,8 +241,9 @@ def test_a_terminal_gets_a_live_line(tmp_path: Path) -> None:
 
 
 def test_two_processes_train_together(tempreg: CommandLine, tmp_path: Path) -> None:
+    uneven = ("--data.train-size", "321")  # evaluated in 6 batches by one process, 5 by the other
     result = tempreg(
-        "train", "nmnist-trt", *QUICK, "--devices", "2", "--device", "cpu", "--out", "run"
+        "train", "nmnist-trt", *QUICK, *uneven, "--devices", "2", "--device", "cpu", "--out", "run"
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("epoch 1/1  loss") == 1

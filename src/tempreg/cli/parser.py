@@ -71,6 +71,13 @@ def add_settings(parser: Parser, without: Sequence[str] = ()) -> None:
         )
 
 
+def settings_in(words: argparse.Namespace) -> set[str]:
+    """The dotted names of the settings that were given as flags."""
+    from tempreg.config.structure import leaves
+
+    return {dotted for dotted, _, _ in leaves() if hasattr(words, dotted)}
+
+
 def config_from(source: str, words: argparse.Namespace) -> RunConfig:
     """The preset or file called `source`, with the settings given as flags."""
     from tempreg.config import PRESETS, ConfigError, read_config

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,16 +38,18 @@ def run(words: Sequence[str]) -> int:
             "--resume, to continue a run"
         )
 
+    from tempreg.launch import is_first_process
     from tempreg.runs import train
     from tempreg.training.progress import reporter_for
     from tempreg.training.run_directory import RunDirectory
 
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    speaks = is_first_process()
+    if speaks:
         print("".join(f"{line}\n" for line in lines), end="", flush=True)
     finished = RunDirectory(args.out).summary.exists()
     summary = train(config, args.out, resume=args.resume, reporter=reporter_for())
-    if os.environ.get("LOCAL_RANK", "0") != "0":
-        return 0  # a process that another one started, for training on several devices
+    if not speaks:
+        return 0  # one of several that train together
     if finished:
         print(f"the run in {args.out} was finished already")
     print(per_step_table({"test accuracy": summary["accuracy_per_step"]}))

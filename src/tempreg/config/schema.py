@@ -11,7 +11,13 @@ from typing import Any, Literal
 
 from tempreg.config.objective_names import parse_objective
 
-_MOST = {"epochs": 1_000_000, "batch_size": 1_000_000, "num_steps": 10_000, "devices": 1024}
+_MOST = {
+    "epochs": 1_000_000,
+    "batch_size": 1_000_000,
+    "num_steps": 10_000,
+    "devices": 1024,
+    "num_nodes": 1024,
+}
 """Beyond these a number is a slip of the keyboard, and would only run out of memory later."""
 
 
@@ -114,7 +120,9 @@ class ModelConfig:
     )
     surrogate_param: float = _setting(1.0, "its width or steepness, > 0")
     neuron: Literal["lif", "plif", "if"] = _setting("lif", "neuron; plif learns tau")
-    norm: Literal["bn", "tdbn"] = _setting("bn", "batch norm, or the threshold-dependent one")
+    norm: Literal["bn", "tdbn", "none"] = _setting(
+        "bn", "batch norm, the threshold-dependent one, or none"
+    )
     detach_reset: bool = _setting(False, "no gradient through the reset")
     channels: tuple[int, ...] | None = _setting(None, "csnn only: channels of each layer")
     dropout: float = _setting(0.0, "csnn and vggsnn: before the head, in [0, 1)")
@@ -205,7 +213,11 @@ class RunConfig:
         "auto", "how LIF neurons are run"
     )
     device: Literal["auto", "cpu", "cuda"] = _setting("auto", "auto: cuda where there is one")
-    devices: int = _setting(1, "processes or GPUs, >= 1")
+    devices: int = _setting(1, "processes or GPUs on each node, >= 1")
+    num_nodes: int = _setting(1, "machines that train together, >= 1")
+    sync_batch_norm: bool = _setting(
+        False, "GPUs: batch norm over the batches of all devices together"
+    )
     workers: int = _setting(0, "processes that read data ahead (0: the training process reads)")
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = _setting(
         "32-true", "of the arithmetic; losses are always computed in float32 or better"
@@ -233,9 +245,15 @@ class RunConfig:
             value = getattr(self, name)
             _require(value >= 0, f"{name} must be >= 0, got {value}")
         _require(0 <= self.workers <= 256, f"workers must be in [0, 256], got {self.workers}")
+        processes = self.devices * self.num_nodes
         _require(
-            self.batch_size >= self.devices,
-            f"batch_size ({self.batch_size}) must be at least devices ({self.devices})",
+            self.batch_size >= processes,
+            f"batch_size ({self.batch_size}) must be at least devices"
+            + (f" ({self.devices})" if self.num_nodes == 1 else f" x num_nodes ({processes})"),
+        )
+        _require(
+            not self.sync_batch_norm or self.model.norm == "bn",
+            f"sync_batch_norm goes with model.norm bn, got {self.model.norm}",
         )
         _require(
             self.optimizer.warmup_epochs <= self.epochs,

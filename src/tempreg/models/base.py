@@ -38,7 +38,7 @@ class SpikingNetwork(nn.Module, ABC):
 
     Keyword arguments, common to all networks: those of `tempreg.create_model`, and
         neuron: "lif", "plif" or "if".
-        norm: "bn", or "tdbn" for threshold-dependent batch norm.
+        norm: "bn", "tdbn" for threshold-dependent batch norm, or "none".
         detach_reset, backend: see `tempreg.LIF`.
     """
 

@@ -12,7 +12,7 @@ from tempreg.neurons import Neuron
 from tempreg.ops.pool import average_pool_2x2
 
 NeuronFactory = Callable[[], Neuron]
-NormFactory = Callable[..., nn.BatchNorm2d]
+NormFactory = Callable[..., nn.Module]
 
 
 def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -38,18 +38,25 @@ class TdBatchNorm2d(nn.BatchNorm2d):
 
 
 def norm_factory(kind: str, v_threshold: float) -> NormFactory:
-    """Makes the norm of a convolution: `norm(channels, joins=False)`; joins: feeds a sum."""
+    """Makes the norm of a convolution: `norm(channels, joins=False)`; joins: feeds a sum.
+
+    "bn" is batch norm, "tdbn" `TdBatchNorm2d`, "none" leaves the convolution as it is, which has
+    a bias then.
+    """
+    if kind == "none":
+        return lambda channels, joins=False: nn.Identity()
     if kind == "bn":
         return lambda channels, joins=False: nn.BatchNorm2d(channels)
     if kind == "tdbn":
         return lambda channels, joins=False: TdBatchNorm2d(
             channels, v_threshold=v_threshold, alpha=1 / math.sqrt(2) if joins else 1.0
         )
-    raise ValueError(f"unknown norm {kind!r}: choose one of bn, tdbn")
+    raise ValueError(f"unknown norm {kind!r}: choose one of bn, tdbn, none")
 
 
 class ConvNorm(nn.Module):
-    """Convolution without bias, then batch norm over time and batch. Final.
+    """Convolution without bias, then batch norm over time and batch; or, with the norm "none",
+    a convolution with bias. Final.
 
     Input [T, B, C_in, H, W], output [T, B, C_out, H', W']. Padding keeps H and W at stride 1.
     """
@@ -65,11 +72,17 @@ class ConvNorm(nn.Module):
         joins: bool = False,
     ) -> None:
         super().__init__()
+        after = norm(channels, joins)
         self.conv = nn.Conv2d(
-            in_channels, channels, kernel, stride=stride, padding=kernel // 2, bias=False
+            in_channels,
+            channels,
+            kernel,
+            stride=stride,
+            padding=kernel // 2,
+            bias=isinstance(after, nn.Identity),
         )
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
-        self.norm = norm(channels, joins)
+        self.norm = after
 
     def forward(self, x: Tensor) -> Tensor:
         """Input current of the neurons that follow."""
@@ -83,16 +96,39 @@ class ConvNorm(nn.Module):
         if not fused.unobserved(self, self.norm, neuron):
             return neuron(_shown(self(x), steps))
         current = over_time(self.conv, x)
-        if type(self.norm) in (nn.BatchNorm2d, TdBatchNorm2d) and fused.applies(
-            current, self.norm, neuron
+        norm = self.norm
+        if (
+            isinstance(norm, nn.BatchNorm2d)
+            and type(norm) in (nn.BatchNorm2d, TdBatchNorm2d)
+            and fused.applies(current, norm, neuron)
         ):
-            gain = getattr(self.norm, "gain", 1.0)
-            return fused.normed_spikes(current, self.norm, gain, neuron, steps)
-        return neuron(_shown(over_time(self.norm, current), steps))
+            gain = getattr(norm, "gain", 1.0)
+            return fused.normed_spikes(current, norm, gain, neuron, steps)
+        return neuron(_shown(over_time(norm, current), steps))
 
 
 def _shown(current: Tensor, steps: int) -> Tensor:
     return current.expand(steps, *current.shape[1:])
+
+
+class Dropout(nn.Dropout):
+    """Dropout of [T, B, F] that can be drawn for a larger batch, of which this is a part. Final.
+
+    Attributes:
+        joint: (N, rows): the mask is drawn for N samples, and the B samples are those at `rows`
+            (int64 [B]). So each process that trains on its share of a batch drops what one
+            process would that has them all. None: for these samples alone.
+    """
+
+    joint: tuple[int, Tensor] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        if self.joint is None or not self.training or self.p == 0:
+            return super().forward(x)
+        samples, rows = self.joint
+        mask = x.new_empty(x.shape[0], samples, *x.shape[2:]).bernoulli_(1 - self.p)
+        return x * mask.div_(1 - self.p)[:, rows.to(x.device)]
 
 
 class ConvNormNeuron(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tempreg.models.base import SpikingNetwork, spatial_size
-from tempreg.models.layers import ConvNorm, ConvNormNeuron, average_pool
+from tempreg.models.layers import ConvNorm, ConvNormNeuron, Dropout, average_pool
 
 VGGSNN_LAYERS = (64, 128, "P", 256, 256, "P", 512, 512, "P", 512, 512, "P")
 Layers = Sequence[int | str]
@@ -65,7 +65,7 @@ class PlainNetwork(SpikingNetwork):
                 f"{type(self).__name__.lower()}"
             )
         self.body = nn.Sequential(*body)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.head = nn.Linear(channels * height * width, self.num_classes)
 
     def classify(self, spikes: Tensor) -> Tensor:

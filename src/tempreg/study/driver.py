@@ -61,6 +61,36 @@ class Study:
             write_json(self.root / "chosen.json", self.chosen)
             return failed + self._all(self.plan.runs(self.root, self.chosen), request)
 
+    def run_one(self, name: str) -> list[Run]:
+        """Run a single run of a study whose plan is written, beside others; [it] if it failed.
+
+        `name` is its folder within the study, as "runs/trt/000".
+
+        Raises:
+            StudyError: there is no such run, or trials that it depends on have not ended.
+            Interrupted: a stop was asked for; the run has saved its state.
+        """
+        trials = self.plan.trial_runs(self.root)
+        open_trials = [t for t in trials if not self._finished(t) and not failed_mark(t).exists()]
+        self.chosen = choose(self.plan, trials)
+        runs = {
+            run.folder.relative_to(self.root).as_posix(): run
+            for run in (*trials, *self.plan.runs(self.root, self.chosen))
+        }
+        if name not in runs:
+            raise StudyError(
+                f"the study in {self.root} has no run {name!r}: one is {next(iter(runs))}"
+            )
+        if open_trials and not runs[name].trial:
+            waiting = open_trials[0].folder.relative_to(self.root).as_posix()
+            raise StudyError(
+                f"{name} depends on what the trials find, and {waiting} has not ended: run that "
+                "first"
+            )
+        with stop_on_signal() as request, self.progress:
+            self.progress.begin(1)
+            return self._all([runs[name]], request)
+
     def _all(self, runs: Sequence[Run], request: StopRequest) -> list[Run]:
         waiting = [run for run in runs if not self._finished(run)]
         self.progress.skipped(len(runs) - len(waiting))

@@ -13,8 +13,11 @@ import torch
 _PACKAGES = ("tempreg", "numpy", "lightning-fabric", "safetensors")
 
 
-def environment(backend: str, device: torch.device) -> dict[str, Any]:
-    """Versions, hardware, threads and the LIF backend that was chosen, as plain data."""
+def environment(backend: str, device: torch.device, processes: int) -> dict[str, Any]:
+    """Versions, hardware, threads and the LIF backend that was chosen, as plain data.
+
+    `processes` train together; what is said of device and threads is this one's.
+    """
     return {
         "backend": backend,
         "device": str(device),
@@ -24,6 +27,7 @@ def environment(backend: str, device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "cpu_count": os.cpu_count(),
         "torch_threads": torch.get_num_threads(),
+        "processes": processes,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in _PACKAGES},

@@ -47,15 +47,24 @@ class Totals:
         self.terms: dict[str, float] = {}
         self.correct: list[int] = []
 
-    def add(self, outputs: Tensor, targets: Tensor, loss: Tensor, objective: Objective) -> None:
-        """Count one batch."""
-        size = len(targets)
+    def add(
+        self,
+        outputs: Tensor,
+        targets: Tensor,
+        loss: Tensor,
+        objective: Objective,
+        *,
+        counts: bool = True,
+    ) -> None:
+        """Count one batch; one that doesn't count makes its terms known, with nothing in them."""
+        size = len(targets) if counts else 0
         self.samples += size
         for name, value in {"loss": loss, **objective.terms}.items():
             self.terms[name] = self.terms.get(name, 0.0) + float(value) * size
         if is_distribution(outputs, targets):
             targets = targets.argmax(dim=1)  # right is the class with the larger share
-        correct = correct_by_item(outputs.detach(), targets).sum(dim=1).tolist()
+        right = correct_by_item(outputs.detach(), targets)[:, :size]
+        correct = right.sum(dim=1).tolist()
         before = self.correct or [0] * len(correct)
         self.correct = [a + b for a, b in zip(before, correct, strict=True)]
 
@@ -69,6 +78,16 @@ class Totals:
         totals = cls()
         totals.__dict__.update(state)
         return totals
+
+    def emptied(self) -> Totals:
+        """The same terms with nothing in them: another process has what was here."""
+        return self.from_state(
+            {
+                "samples": 0,
+                "terms": dict.fromkeys(self.terms, 0.0),
+                "correct": [0] * len(self.correct),
+            }
+        )
 
     def reduced(self, all_reduce: Callable[[Tensor], Tensor]) -> Totals:
         """The sums over all processes."""

@@ -1,8 +1,9 @@
 """The training loop: epochs of batches, validation, checkpoints, and a summary at the end.
 
 It takes finished objects and knows no configuration. Everything random comes from
-`streams`, everything about the folder from `run_directory`. A run that was killed anywhere
-and goes on ends, with the same number of CPU threads, with the same weights, bit for bit.
+`streams`, everything about the folder from `run_directory`, everything about other processes
+from `processes`. A run that was killed anywhere and goes on ends, with as many processes and CPU
+threads, with the same weights, bit for bit.
 """
 
 from __future__ import annotations
@@ -11,18 +12,21 @@ import math
 import shlex
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tempreg.data.augment import Augmentation
 from tempreg.data.base import DataSet
+from tempreg.errors import RequestError
 from tempreg.objectives.base import Objective
+from tempreg.training.batches import TrainingBatches
 from tempreg.training.checkpoint import (
+    CheckpointError,
     Position,
     load_checkpoint,
     load_weights,
@@ -34,14 +38,10 @@ from tempreg.training.evaluate import Evaluation, Totals, evaluate
 from tempreg.training.finite import NonFiniteLoss, first_nonfinite
 from tempreg.training.interrupt import Interrupted, StopRequest, stop_on_signal
 from tempreg.training.loading import Batch, Loader
+from tempreg.training.processes import Processes
 from tempreg.training.progress import Reporter
 from tempreg.training.run_directory import RunDirectory
 from tempreg.training.schedule import WarmupCosine
-from tempreg.training.streams import stream, stream_seed
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
 
 Observer = Callable[[int, nn.Module], None]
 """Told the number of each epoch (from 1) as it ends, and the network, which it may not change."""
@@ -52,7 +52,7 @@ class Trainer:
     """Trains one network on one data set, once. Final.
 
     Attributes:
-        fabric: launched; decides on device, processes and precision.
+        processes: launched; their fabric decides on device and precision.
         network: with fresh weights.
         objective: holds or ignores `network`, as it likes.
         optimizer: over the parameters of `network`.
@@ -60,7 +60,7 @@ class Trainer:
         data: its training split is shuffled and augmented, the others are only evaluated.
         run: the folder, already created and locked.
         reporter: told of every step on the first process.
-        epochs, batch_size: >= 1; a batch is shared by all processes.
+        epochs, batch_size: >= 1; a batch is shared by all processes, see `processes`.
         seed: of order, augmentation and dropout.
         augmentation: of training batches.
         clip_norm: largest norm of the gradient, or None.
@@ -71,7 +71,7 @@ class Trainer:
         workers: processes that read batches ahead, see `Loader`.
     """
 
-    fabric: Fabric
+    processes: Processes
     network: nn.Module
     objective: Objective
     optimizer: torch.optim.Optimizer
@@ -96,9 +96,15 @@ class Trainer:
             Interrupted: a stop was asked for (Ctrl-C, SIGTERM); the state is saved.
             NonFiniteLoss: with the step, and the first layer that wasn't finite.
             CheckpointError: the checkpoint is damaged or of another network.
+            ProcessLost: another process of the run has ended.
+            SystemExit: in all processes but the first, where the run stopped as above.
         """
+        self.fabric = self.processes.fabric
         self.model, self.optimizer = self.fabric.setup(self.network, self.optimizer)
         on_gpu = self.fabric.device.type == "cuda"
+        self.batches = TrainingBatches(
+            self.processes, self.network, self.data, self.augmentation, self.seed
+        )
         with Loader(self.data, workers=self.workers, pin=on_gpu) as self.loader:
             return self._fit()
 
@@ -107,7 +113,7 @@ class Trainer:
         with stop_on_signal() as request, self.reporter:
             size = len(self.data.train)
             done = position.epoch * size + position.batch * self.batch_size
-            if self.fabric.is_global_zero:
+            if self.processes.first:
                 self.reporter.begin(self.epochs, self.epochs * size, done)
             while position.epoch < self.epochs:
                 self._epoch(position, request)
@@ -115,74 +121,99 @@ class Trainer:
 
     def _start(self) -> Position:
         position = Position()
-        if self.run.checkpoint.exists():
-            position, precision = load_checkpoint(
-                self.run.checkpoint, self.network, self.optimizer, self.settings
+        with self.processes.agreeing():
+            if self.run.checkpoint.exists():
+                position, precision = load_checkpoint(
+                    self.run.checkpoint, self.network, self.optimizer, self.settings
+                )
+                self.fabric.strategy.precision.load_state_dict(precision)
+            elif self.processes.first and self.run.read_metrics():
+                warnings.warn(
+                    f"{self.run.path} has no checkpoint: the run starts again from the first epoch",
+                    stacklevel=4,
+                )
+            if self.processes.first:
+                self.run.drop_metrics_from(position.epoch + 1)
+        if len(set(self.processes.gather((position.epoch, position.batch)))) > 1:
+            self.processes.agree(
+                CheckpointError(
+                    f"not all processes find the same checkpoint in {self.run.path}: to go on, it "
+                    "must be on a file system that all nodes share"
+                )
             )
-            self.fabric.strategy.precision.load_state_dict(precision)
-        elif self.run.read_metrics():
-            warnings.warn(
-                f"{self.run.path} has no checkpoint: the run starts again from the first epoch",
-                stacklevel=3,
-            )
-        if self.fabric.is_global_zero:
-            self.run.drop_metrics_from(position.epoch + 1)
+        if not self.processes.first:
+            position.totals = Totals.from_state(position.totals).emptied().state()
         return position
 
     def _epoch(self, position: Position, request: StopRequest) -> None:
         """Train from `position` to the end of its epoch, validate, save."""
         start, seconds_before = time.monotonic(), position.seconds
-        order = torch.randperm(
-            len(self.data.train), generator=stream(self.seed, "order", position.epoch)
-        )
         totals = Totals.from_state(position.totals)
         self.model.train()
-        batches = order.split(self.batch_size)[position.batch :]
-        shares = [self._share(indices) for indices in batches]
-        loaded = self.loader.batches("train", shares)
-        for index, (indices, batch) in enumerate(zip(batches, loaded, strict=True), position.batch):
-            self._step(position, index, len(indices), batch, totals)
-            if self._stop_asked(request):
-                position.batch, position.totals = index + 1, totals.state()
+        batches = self.batches.order(position.epoch).split(self.batch_size)[position.batch :]
+        places = [self.batches.to_read(indices) for indices in batches]
+        loaded = self.loader.batches("train", places)
+        for index, indices in enumerate(batches, position.batch):
+            self._step(position, index, len(indices), loaded, totals)
+            if self.processes.any(request.asked):
+                position.batch = index + 1
+                position.totals = totals.reduced(self.processes.sum).state()
                 position.seconds = seconds_before + time.monotonic() - start
                 self._save(position)
-                raise Interrupted(
-                    f"stopped after batch {index + 1} of epoch {position.epoch + 1}, as asked; "
-                    f"continue with: tempreg train --resume --out {shlex.quote(str(self.run.path))}"
+                self.processes.agree(
+                    Interrupted(
+                        f"stopped after batch {index + 1} of epoch {position.epoch + 1}, as asked; "
+                        "continue with: tempreg train --resume --out "
+                        f"{shlex.quote(str(self.run.path))}"
+                    )
                 )
-        train = totals.reduced(self._sum).evaluation()
+        self.processes.copy_from_first(self.network.buffers())
+        train = totals.reduced(self.processes.sum).evaluation()
         validation = self._evaluate("validation")
         position.seconds = seconds_before + time.monotonic() - start
         self._end_epoch(position, train, validation)
 
     def _step(
-        self, position: Position, index: int, size: int, batch: Batch, totals: Totals
+        self,
+        position: Position,
+        index: int,
+        size: int,
+        loaded: Iterator[Batch],
+        totals: Totals,
     ) -> None:
-        """One gradient step on a batch."""
-        place = (position.epoch, index, self.fabric.global_rank)
-        torch.manual_seed(stream_seed(self.seed, "dropout", *place))
-        x, y = (tensor.to(self.fabric.device, non_blocking=True) for tensor in batch)
-        draws = stream(self.seed, "augment", *place)
-        x = self.augmentation(x, draws, blank=self.data.train.blank)
-        x, y = self.augmentation.mixed(x, y, len(self.data.classes), draws)
+        """One gradient step on a joint batch of `size`."""
+        trouble: RequestError | NonFiniteLoss | None = None
+        try:
+            batch = next(loaded)
+        except RequestError as error:
+            trouble = error
+        self._agree(trouble)
+        x, y = self.batches.augmented(batch, position.epoch, index, size)
         step = position.epoch * self._steps_per_epoch + index
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule(step)
         outputs = self.model(x)
         loss = self.objective(outputs, y)
         if not torch.isfinite(loss):
-            self._stop_nonfinite(x, position.epoch, index)
+            trouble = self._nonfinite(x, position.epoch, index)
+        self._agree(trouble)
         self.optimizer.zero_grad()
-        self.fabric.backward(loss)
+        weight = self.processes.weight(size)
+        self.fabric.backward(loss * weight)
         if self.clip_norm is not None:
             # A norm that isn't finite is left to mixed precision's scaler, or to the next loss.
             self.fabric.clip_gradients(
                 self.model, self.optimizer, max_norm=self.clip_norm, error_if_nonfinite=False
             )
         self.optimizer.step()
-        totals.add(outputs, y, loss.detach(), self.objective)
-        if self.fabric.is_global_zero:
+        totals.add(outputs, y, loss.detach(), self.objective, counts=weight > 0)
+        if self.processes.first:
             self.reporter.step(size, totals.evaluation())
+
+    def _agree(self, trouble: RequestError | NonFiniteLoss | None) -> None:
+        """`Processes.agree`, in less time where there is none."""
+        if self.processes.any(trouble is not None):
+            self.processes.agree(trouble)
 
     def _end_epoch(self, position: Position, train: Evaluation, validation: Evaluation) -> None:
         number = position.epoch + 1
@@ -190,7 +221,7 @@ class Trainer:
         if best:
             position.best_epoch, position.best_accuracy = number, validation.accuracy
         position.epoch, position.batch, position.totals = number, 0, {}
-        if not self.fabric.is_global_zero:
+        if not self.processes.first:
             return
         for split, result in (("train", train), ("validation", validation)):
             self.run.append_metrics(
@@ -215,17 +246,20 @@ class Trainer:
         Where the last epoch's are kept, the best ones by validation are tested beside them.
         """
         best_is_last = position.best_epoch == self.epochs
-        self.fabric.barrier()
         best_test = None
         if not best_is_last:
             last = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
-            load_weights(self.run.best, self.network)
+            with self.processes.agreeing():
+                if self.processes.first:
+                    load_weights(self.run.best, self.network)
+            self.processes.copy_from_first(self.network.state_dict().values())
             if self.keep == "last":
                 best_test = self._evaluate("test")
                 self.network.load_state_dict(last)
         items: list[Tensor] = []
         results = {name: self._evaluate(name) for name in ("train", "validation")}
         results["test"] = test = self._evaluate("test", items)
+        correct = self._of_all(torch.cat(items, dim=1), len(self.data.test))
         at_best = best_test or test
         summary = {
             "test_accuracy": test.accuracy,
@@ -249,10 +283,9 @@ class Trainer:
             "seconds": round(position.seconds, 3),
             "peak_memory_mb": peak_memory_mb(self.fabric.device),
         }
-        if self.fabric.is_global_zero:
+        if self.processes.first:
             save_weights(self.run.weights, self.network)
-            if self.fabric.world_size == 1:
-                self.run.write_test_items(torch.cat(items, dim=1), self.data.test.ids)
+            self.run.write_test_items(correct, self.data.test.ids)
             self.run.write_summary(summary)
         return summary
 
@@ -260,44 +293,37 @@ class Trainer:
     def _steps_per_epoch(self) -> int:
         return -(-len(self.data.train) // self.batch_size)
 
-    def _share(self, indices: Tensor) -> Tensor:
-        """This process's part of a batch; the first samples again where it doesn't divide."""
-        world = self.fabric.world_size
-        shares = torch.arange(len(indices) + -len(indices) % world) % len(indices)
-        return indices[shares[self.fabric.global_rank :: world]]
-
     def _evaluate(self, split: str, items: list[Tensor] | None = None) -> Evaluation:
-        totals = evaluate(
-            self.model,
-            self.objective,
-            self.data.split(split),
-            batch_size=self.batch_size,
-            device=self.fabric.device,
-            rank=self.fabric.global_rank,
-            world=self.fabric.world_size,
-            read=partial(self.loader.batches, split),
-            items=items,
-        )
-        result = totals.reduced(self._sum).evaluation()
+        with self.processes.agreeing():
+            totals = evaluate(
+                self.model,
+                self.objective,
+                self.data.split(split),
+                batch_size=self.batch_size,
+                device=self.fabric.device,
+                rank=self.processes.rank,
+                world=self.processes.world,
+                read=partial(self.loader.batches, split),
+                items=items,
+            )
+        result = totals.reduced(self.processes.sum).evaluation()
         if not math.isfinite(result.loss):
-            raise NonFiniteLoss(
-                f"the loss on the {split} split is {result.loss}: the last steps diverged; a lower "
-                "optimizer.lr or an optimizer.clip_norm may help"
+            self.processes.agree(
+                NonFiniteLoss(
+                    f"the loss on the {split} split is {result.loss}: the last steps diverged; a "
+                    "lower optimizer.lr or an optimizer.clip_norm may help"
+                )
             )
         return result
 
-    def _sum(self, values: Tensor) -> Tensor:
-        if self.fabric.world_size == 1:
-            return values
-        values = values.to(self.fabric.device)
-        return torch.as_tensor(self.fabric.all_reduce(values, reduce_op="sum"))
-
-    def _stop_asked(self, request: StopRequest) -> bool:
-        """Whether any process was asked to stop."""
-        return bool(self._sum(torch.tensor(float(request.asked))) > 0)
+    def _of_all(self, correct: Tensor, samples: int) -> Tensor:
+        """What each process found for its samples, bool [T, n], as bool [T, samples]."""
+        whole = torch.zeros(len(correct), samples)
+        whole[:, self.processes.rank :: self.processes.world] = correct.float()
+        return self.processes.sum(whole).bool().cpu()
 
     def _save(self, position: Position) -> None:
-        if self.fabric.is_global_zero:
+        if self.processes.first:
             precision = self.fabric.strategy.precision.state_dict()
             save_checkpoint(
                 self.run.checkpoint,
@@ -308,11 +334,11 @@ class Trainer:
                 self.settings,
             )
 
-    def _stop_nonfinite(self, x: Tensor, epoch: int, index: int) -> None:
+    def _nonfinite(self, x: Tensor, epoch: int, index: int) -> NonFiniteLoss:
         terms = ", ".join(f"{name} {float(v):g}" for name, v in self.objective.terms.items())
-        torch.manual_seed(stream_seed(self.seed, "dropout", epoch, index, self.fabric.global_rank))
+        self.batches.seed_dropout(epoch, index)
         culprit = first_nonfinite(self.network, x, self.model)
-        raise NonFiniteLoss(
+        return NonFiniteLoss(
             f"the loss is not finite at epoch {epoch + 1}, batch {index + 1} ({terms}); the first "
             f"non-finite numbers are in {culprit}; a lower optimizer.lr or an "
             "optimizer.clip_norm may help"

@@ -10,7 +10,6 @@ checkpoints/       last.pt to go on from, best.safetensors by validation, epoch-
 analysis/          results and figures of `tempreg analyze`
 model.safetensors  the weights that were kept and tested
 test_items.npz     correct [T, N]: which test items were right at each step; items [N]: their ids
-                   (not written where several processes shared them)
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ _BEGUN = {"environment.json", "data.json", "metrics.jsonl"}
 
 _DECIDES_BITS = {
     "torch_threads": "CPU threads:",
+    "processes": "processes:",
     "backend": "the LIF backend",
     "device": "the device",
     "torch": "torch",
@@ -102,7 +102,7 @@ class RunDirectory:
 
     def note_environment(self, now: dict[str, Any]) -> None:
         """Record that a run goes on here; a warning where that changes the last bits."""
-        before = self.read_json(self.environment)
+        before = {"processes": 1, **self.read_json(self.environment)}
         for key, words in _DECIDES_BITS.items():
             if before.get(key) != now[key]:
                 warnings.warn(

@@ -67,6 +67,11 @@ class Augmentation:
         """Whether it is only for event frames [T, B, C, H, W]."""
         return self.drop or self.jitter > 0
 
+    @property
+    def changes(self) -> bool:
+        """Whether it does anything at all."""
+        return self != Augmentation()
+
     def __call__(
         self, x: Tensor, generator: torch.Generator, blank: float | Tensor = 0.0
     ) -> Tensor:
