@@ -52,7 +52,7 @@ def _value_and_slope(w: Tensor, a: list[float], c: list[float]) -> tuple[Tensor,
 
 @functools.cache
 def _kernel(dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("penalty")[f"penalty_{_SUFFIX[dtype]}"]
+    function = cbuild.load("penalty", _SUFFIX[dtype])[f"penalty_{_SUFFIX[dtype]}"]
     pointer, long = ctypes.c_void_p, ctypes.c_int64
     function.argtypes = [pointer, long, pointer, pointer, long, pointer, pointer, ctypes.c_int]
     function.restype = None
