@@ -47,11 +47,13 @@ class _Triangle(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, u: Tensor) -> Tensor:
+        """1 where u > 0."""
         ctx.save_for_backward(u)
         return (u > 0).to(u.dtype)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Tensor:
+        """The triangle."""
         (u,) = ctx.saved_tensors
         slope: Tensor = grad_outputs[0] * (1 - u.abs()).clamp(min=0)
         return slope
