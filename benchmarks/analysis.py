@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from tempreg.bench.measure import compare
 from torch import Tensor
 from torch.nn import functional as F
 
 from tempreg import create_model
 from tempreg.analysis import fisher_information
+from tempreg.bench.measure import compare
 from tempreg.data import load_dataset
 
 STEPS, SAMPLES = 6, 64

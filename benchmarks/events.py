@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tempreg.bench.measure import compare
 from numpy.typing import NDArray
 from tonic.functional import to_frame_numpy
 from tonic.io import read_mnist_file
 
+from tempreg.bench.measure import compare
 from tempreg.build import build_data, build_model, build_objective, build_optimizer
 from tempreg.config import PRESETS
 from tempreg.data import DataOptions, load_dataset

@@ -24,6 +24,6 @@ def agree(what: str, ours: Sequence[Tensor], theirs: Sequence[Tensor], tolerance
         error = torch.linalg.vector_norm(a - b) / size
         if not error <= tolerance:
             raise Disagreement(
-                f"{what}: result {place} differs by {float(error):.3g} of its size {float(size):.3g}, "
+                f"{what}: result {place} differs by {float(error):.3g} of its size, "
                 f"more than {tolerance:g}; no times are reported"
             )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from tempreg.bench.agree import agree
-from tempreg.bench.measure import alternate
+from tempreg.bench.measure import Work, alternate
 from tempreg.bench.networks import SETTINGS, exchange, inputs, network
 from tempreg.bench.results import Results
-from tempreg.data import load_dataset
+from tempreg.data import Split, load_dataset
 from tempreg.models import SpikingNetwork
 from tempreg.neurons import Neuron
 from tempreg.objectives import TRTLoss
@@ -29,6 +31,7 @@ class _Carried(nn.Module):
         """Spikes of the next timesteps."""
         if self.state is None:
             self.state = torch.zeros_like(x[0])
+        spikes: Tensor
         spikes, self.state = self.neuron(x, self.state)
         return spikes
 
@@ -79,8 +82,8 @@ def _latency(results: Results, name: str) -> None:
     x, model = _one(name), network(name, "tempreg").eval()
     stepwise = Stepwise(network(name, "tempreg").eval())
     agree(f"{name}: one recording at once and step by step", [stepwise.logits(x)], [model(x)], 1e-4)
-    works = {f"first {t}": lambda t=t: model(x[:t]) for t in range(1, len(x) + 1)}
-    works["one by one"] = lambda: stepwise.logits(x)
+    works: dict[str, Work] = {f"first {t}": partial(model, x[:t]) for t in range(1, len(x) + 1)}
+    works["one by one"] = partial(stepwise.logits, x)
     times = alternate(works, rounds=40, budget=30)
     results.times(f"{name}, batch 1, of {len(x)} timesteps", times, f"first {len(x)}")
 
@@ -89,7 +92,7 @@ def _throughput(results: Results, name: str, batches: tuple[int, ...]) -> None:
     model, relu = network(name, "tempreg").eval(), network(name, "ReLU").eval()
     for batch in batches:
         x = inputs(SETTINGS[name]._replace(batch=batch))
-        works = {"tempreg": lambda: model(x), "ReLU": lambda: relu(x)}
+        works = {"tempreg": partial(model, x), "ReLU": partial(relu, x)}
         times = alternate(works, rounds=15, budget=20)
         setting = f"{name}, T {SETTINGS[name].steps}, batch {batch}"
         results.times(setting, times, "ReLU")
@@ -101,7 +104,7 @@ def _early_exit(results: Results, epochs: int, count: int) -> None:
     """Stop at the first timestep with a confidence of 0.9: time, timesteps and accuracy."""
     setting = SETTINGS["csnn"]
     data = load_dataset("nmnist", num_steps=setting.steps)
-    model = _trained(network("csnn", "tempreg"), data.train.batch, len(data.train), epochs)
+    model = _trained(network("csnn", "tempreg"), data.train, epochs)
     x, y = data.test.batch(torch.arange(count))
     singles = [x[:, n : n + 1] for n in range(count)]
     whole = model(x).detach().mean(dim=0).argmax(dim=1)
@@ -122,14 +125,14 @@ def _early_exit(results: Results, epochs: int, count: int) -> None:
         results.single("accuracy", where, name, share, "of 1")
 
 
-def _trained(model: SpikingNetwork, batch: object, samples: int, epochs: int) -> SpikingNetwork:
+def _trained(model: SpikingNetwork, split: Split, epochs: int) -> SpikingNetwork:
     """The network after some epochs of TRT, in evaluation mode."""
     generator = torch.Generator().manual_seed(0)
     criterion = TRTLoss(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
     for _ in range(epochs):
-        for places in torch.randperm(samples, generator=generator).split(32):
-            x, y = batch(places)  # type: ignore[operator]
+        for places in torch.randperm(len(split), generator=generator).split(32):
+            x, y = split.batch(places)
             optimizer.zero_grad()
             criterion(model(x), y).backward()
             optimizer.step()

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from tempreg.bench.agree import agree
-from tempreg.bench.alone import ChildFailed
 from tempreg.bench.alone import alone as in_a_process
 from tempreg.bench.measure import alternate
 from tempreg.bench.peers import Peer, present

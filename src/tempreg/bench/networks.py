@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -42,18 +42,18 @@ def network(name: str, variant: str) -> SpikingNetwork:
     """With the same weights for every variant: one of OURS, "ReLU" or a peer's name."""
     torch.manual_seed(0)
     setting = SETTINGS[name]
-    options = {} if setting.channels is None else {"channels": setting.channels}
+    options: dict[str, Any] = {} if setting.channels is None else {"channels": setting.channels}
     model = create_model(
         name, num_classes=10, in_channels=setting.in_channels, num_steps=setting.steps,
         input_size=setting.size, detach_reset=variant == "tempreg, detached reset",
         backend="reference" if variant == "tempreg, reference" else "auto", **options,
     )  # fmt: skip
     if variant == "ReLU":
-        exchange(model, Neuron, lambda _: nn.ReLU())
+        exchange(model, Neuron, _ignoring(nn.ReLU))
     for peer in PEERS:
         if peer.name == variant:
-            exchange(model, Neuron, lambda _, made=peer.layer: made())
-            exchange(model, AveragePool, lambda _: _TorchPool())
+            exchange(model, Neuron, _ignoring(peer.layer))
+            exchange(model, AveragePool, _ignoring(_TorchPool))
     return model
 
 
@@ -63,6 +63,11 @@ class _TorchPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C, H // 2, W // 2]."""
         return over_time(lambda frames: F.avg_pool2d(frames, 2), x)
+
+
+def _ignoring(make: Callable[[], nn.Module]) -> Callable[[nn.Module], nn.Module]:
+    """`make`, whatever the module is that the new one stands for."""
+    return lambda _: make()
 
 
 def exchange(

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from tempreg.bench.measure import ratio
 from tempreg.errors import RequestError, RunStopped
@@ -70,7 +71,7 @@ def _installed(package: str) -> str:
         return "absent"
 
 
-def machine() -> dict[str, str | int | float]:
+def machine() -> dict[str, Any]:
     """The fields of a row that say where it is from; `load` is the last minute's, at this time."""
     import torch
 
@@ -89,8 +90,9 @@ def machine() -> dict[str, str | int | float]:
     }
 
 
-def _significant(value: float) -> float:
-    return float(f"{value:.5g}")
+def _rounded(value: float | str) -> float | str:
+    """Five significant digits; more would be noise."""
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 @dataclass
@@ -123,10 +125,18 @@ class Results:
         for name, value in values.items():
             if name != base:
                 share = value / values[base] if values[base] else ""
-                self._add(measure, setting, name, base, (value, values[base]), unit, spread=(share,))
+                self._add(
+                    measure, setting, name, base, (value, values[base]), unit, spread=(share,)
+                )
 
     def single(
-        self, measure: str, setting: str, name: str, value: float, unit: str, error: float | str = ""
+        self,
+        measure: str,
+        setting: str,
+        name: str,
+        value: float,
+        unit: str,
+        error: float | str = "",
     ) -> None:
         """A row with one value and nothing to compare it with."""
         self._add(measure, setting, name, "", (value, ""), unit, error=error)
@@ -136,14 +146,12 @@ class Results:
         values: tuple[float, float | str], unit: str, *,
         spread: tuple[float | str, ...] = (), rounds: int | str = "", error: float | str = "",
     ) -> None:  # fmt: skip
-        numbers = [_significant(v) if isinstance(v, float) else v for v in (*values, *spread)]
+        names = ("a_value", "b_value", "ratio", "median", "lower", "upper")
+        numbers: dict[str, Any] = dict(zip(names, map(_rounded, (*values, *spread)), strict=False))
         row = Row(
-            self.part, measure, setting, a, b, numbers[0], numbers[1], unit,
-            **dict(zip(("ratio", "median", "lower", "upper"), numbers[2:], strict=False)),
-            rounds=rounds,
-            a_error=_significant(error) if isinstance(error, float) else error,
-            **machine(),
-        )  # type: ignore[arg-type]  # fmt: skip
+            part=self.part, measure=measure, setting=setting, a=a, b=b, unit=unit, rounds=rounds,
+            a_error=_rounded(error), **numbers, **machine(),
+        )  # fmt: skip
         self.rows.append(row)
         print(described(row), flush=True)
 

@@ -58,4 +58,3 @@ def run(words: Sequence[str]) -> int:
             kept += [vars(row) for row in results.rows]
             write(args.out, kept)
     return 0
-

@@ -18,6 +18,7 @@ class AveragePool(nn.Module):
     """2x2 average pooling after spikes. Final."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> [T, B, C, H // 2, W // 2]."""
         return average_pool(x)
 
 

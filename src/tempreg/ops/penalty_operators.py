@@ -117,9 +117,7 @@ def _value_shape(w: Tensor, a: list[float], c: list[float]) -> Tensor:
     return w.new_empty((), dtype=state_dtype(w.dtype))
 
 
-def _both_shapes(
-    w: Tensor, a: list[float], c: list[float], scale: float
-) -> tuple[Tensor, Tensor]:
+def _both_shapes(w: Tensor, a: list[float], c: list[float], scale: float) -> tuple[Tensor, Tensor]:
     return _value_shape(w, a, c), torch.empty_like(w, dtype=state_dtype(w.dtype))
 
 
