@@ -1,7 +1,8 @@
 """Time and memory of a training step over T, batch, width and depth, with fitted exponents.
 
 A plain network of 3x3 convolutions on 16x16 event frames; one size changes, the others stay.
-Memory is what a step adds, without the weights, their gradients and Adam's averages.
+Memory is what the first step adds: what it keeps for its backward pass, and the gradients and
+Adam's averages, which don't grow with T or the batch.
 """
 
 from __future__ import annotations
