@@ -2,20 +2,20 @@
 
     python benchmarks/analysis.py
 
-T 6, 64 samples of N-MNIST, fresh weights. Results are compared before times; see foundation.py
-for how the ratios are made.
+T 6, 64 samples of N-MNIST, fresh weights. Results are compared before times; see
+`tempreg.bench.measure` for how the ratios are made.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from foundation import compare
 from torch import Tensor
 from torch.nn import functional as F
 
 from tempreg import create_model
 from tempreg.analysis import fisher_information
+from tempreg.bench.measure import compare
 from tempreg.data import load_dataset
 
 STEPS, SAMPLES = 6, 64

@@ -8,7 +8,7 @@ times are taken, and must be equal. Tonic and tempreg cut "time" otherwise: toni
 floor((last - first) / T) microseconds and drops what comes after the last; tempreg's T bins hold
 all. So they are compared in bins of 50 ms, where both mean the same, and by time with tempreg's
 "duration" at tonic's bin length; how many events the two rules place otherwise is printed.
-See `foundation.py` for how ratios are taken.
+See `tempreg.bench.measure` for how ratios are taken.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from foundation import compare
 from numpy.typing import NDArray
 from tonic.functional import to_frame_numpy
 from tonic.io import read_mnist_file
 
+from tempreg.bench.measure import compare
 from tempreg.build import build_data, build_model, build_objective, build_optimizer
 from tempreg.config import PRESETS
 from tempreg.data import DataOptions, load_dataset

@@ -25,6 +25,7 @@ COMMANDS = {
     "data": "list, check and fetch data sets",
     "presets": "list the presets",
     "config": "print the settings of a preset or file as YAML",
+    "bench": "time and memory as ratios, beside other libraries where installed",
 }
 """What each does. `tempreg NAME` is the function `run` of the module `tempreg.cli.NAME`."""
 

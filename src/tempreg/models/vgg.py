@@ -14,10 +14,11 @@ VGGSNN_LAYERS = (64, 128, "P", 256, 256, "P", 512, 512, "P", 512, 512, "P")
 Layers = Sequence[int | str]
 
 
-class _AveragePool(nn.Module):
+class AveragePool(nn.Module):
     """2x2 average pooling after spikes. Final."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> [T, B, C, H // 2, W // 2]."""
         return average_pool(x)
 
 
@@ -55,7 +56,7 @@ class PlainNetwork(SpikingNetwork):
                 body.append(ConvNormNeuron(unit, self.make_neuron()))
                 channels = layer
             elif layer == "P":
-                body.append(_AveragePool())
+                body.append(AveragePool())
                 height, width = height // 2, width // 2
             else:
                 raise ValueError(f"a layer must be a channel count or 'P', got {layer!r}")

@@ -54,8 +54,11 @@ def cache_dir() -> Path:
 
 
 @functools.cache
-def load(name: str) -> ctypes.CDLL:
-    """The kernels of `name`.c, built if this machine has not built them before.
+def load(name: str, element: str = "float") -> ctypes.CDLL:
+    """The kernels of `name`.c for "float" or "double", built if not built here before.
+
+    One type at a time, because few programs need both and compiling is what a first call waits
+    for.
 
     Raises KernelUnavailable without a C compiler, or where none of its outputs can be loaded.
     """
@@ -71,7 +74,7 @@ def load(name: str) -> ctypes.CDLL:
     problems = []
     for optional in OPTIONAL_FLAGS:
         try:
-            return _loaded(name, compiler, (*BASE_FLAGS, *optional))
+            return _loaded(name, element, compiler, (*BASE_FLAGS, *optional))
         except subprocess.CalledProcessError as error:
             problems.append(error.stderr.strip().splitlines()[-1] if error.stderr else str(error))
         except OSError as error:
@@ -89,8 +92,11 @@ def loads(name: str) -> bool:
     return True
 
 
-def _loaded(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> ctypes.CDLL:
+def _loaded(
+    name: str, element: str, compiler: tuple[str, ...], flags: tuple[str, ...]
+) -> ctypes.CDLL:
     """The library for these flags; one in the cache that doesn't load is built again."""
+    flags = (*flags, f"-DELEMENT_{element.upper()}")
     path = _built(name, compiler, flags)
     try:
         return ctypes.CDLL(str(path))

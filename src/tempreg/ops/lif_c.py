@@ -22,7 +22,7 @@ from tempreg.surrogate import DERIVATIVES, SURROGATE_CODES
 
 SCRATCH_BYTES = 512 * 1024
 """A thread's room for the membrane potentials of one block: it should fit a level-2 cache."""
-MOST_BLOCK = 8192  # as in kernels/lif.c
+MOST_BLOCK = 8192  # as in kernels/lif_types.h
 PARALLEL_FROM = 32_768
 """Elements below which starting threads costs more than it saves."""
 SUFFIX = {torch.float32: "float", torch.float64: "double"}
@@ -63,7 +63,7 @@ def _coded(spec: LIFSpec) -> tuple[float, float | None, int, float, bool]:
 
 @functools.cache
 def _kernel(direction: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("lif")[f"lif_{direction}_{SUFFIX[dtype]}"]
+    function = cbuild.load("lif", SUFFIX[dtype])[f"lif_{direction}_{SUFFIX[dtype]}"]
     types: list[Any] = _FORWARD if direction == "forward" else _BACKWARD
     function.argtypes = types
     function.restype = None

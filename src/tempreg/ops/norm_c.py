@@ -21,7 +21,7 @@ from torch import Tensor
 from tempreg.ops import cbuild
 from tempreg.ops.lif_c import SCRATCH_BYTES, SUFFIX, threads_for
 
-MOST_BLOCK = 2048  # NORM_BLOCK in kernels/lif.c
+MOST_BLOCK = 2048  # NORM_BLOCK in kernels/lif_types.h
 _POINTER, _INT, _LONG, _DOUBLE = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_double
 _TYPES: dict[str, list[Any]] = {
     "channel_statistics": [_POINTER, *[_LONG] * 3, *[_POINTER] * 2, _INT],
@@ -51,7 +51,7 @@ _library.define(
 
 @functools.cache
 def _kernel(name: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("lif")[f"{name}_{SUFFIX[dtype]}"]
+    function = cbuild.load("norm_lif", SUFFIX[dtype])[f"{name}_{SUFFIX[dtype]}"]
     function.argtypes = _TYPES[name]
     function.restype = None
     return function

@@ -10,8 +10,8 @@ With u = |w|, a_t = 1 + c_t eps and r_t = 1 / (a_t + c_t u), for each weight:
 
 R' equals sign(w) u (2 a_t + c_t u) / (a_t + c_t u)^2 summed over t. Source: arXiv 2506.19256.
 The divisions of R and R' are the same, so one pass finds both where a gradient may be asked
-for, and keeps R' (one buffer of the parameters' size), which the first backward pass scales in
-place and hands out; any other one finds it anew.
+for, and keeps R' (one buffer of the parameters' size), which the first backward pass hands out,
+scaled in place where the upstream gradient isn't 1; any other one finds it anew.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def penalty(params: list[Tensor], terms: PenaltyTerms) -> Tensor:
 
 
 class _Penalty(torch.autograd.Function):
-    """R of one tensor, and its slope T / lam R' for the backward pass. Final."""
+    """R of one tensor, and its slope R' for the backward pass. Final."""
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
@@ -78,7 +78,7 @@ class _Penalty(torch.autograd.Function):
 
     @staticmethod
     def forward(w: Tensor, terms: PenaltyTerms) -> tuple[Tensor, Tensor]:
-        value, slope = value_and_slope_operator(w, terms.a, terms.c)
+        value, slope = value_and_slope_operator(w, *terms)
         return value * terms.scale, slope
 
     @staticmethod
@@ -95,7 +95,10 @@ class _Penalty(torch.autograd.Function):
         mapped = torch._C._functorch.peek_interpreter_stack() is not None
         if slope is None or mapped or torch.is_grad_enabled():
             return _PenaltyGradient.apply(w, upstream, ctx.terms), None
-        return slope.mul_(upstream * ctx.terms.scale).to(w.dtype), None
+        # A pass over the slope costs as much as finding it; elsewhere than on a CPU, asking does.
+        if torch.compiler.is_compiling() or upstream.device.type != "cpu" or upstream.item() != 1:
+            slope.mul_(upstream)
+        return slope.to(w.dtype), None
 
 
 class _PenaltyGradient(torch.autograd.Function):
@@ -107,8 +110,8 @@ class _PenaltyGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(w: Tensor, upstream: Tensor, terms: PenaltyTerms) -> Tensor:
-        _, slope = value_and_slope_operator(w, terms.a, terms.c)
-        return (slope * (upstream * terms.scale)).to(w.dtype)
+        _, slope = value_and_slope_operator(w, *terms)
+        return (slope * upstream).to(w.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -118,9 +121,9 @@ class _PenaltyGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, Tensor, None]:
         (w, upstream), (tangent,) = ctx.saved_tensors, grad_outputs
-        _, slope = value_and_slope_operator(w, ctx.terms.a, ctx.terms.c)
+        _, slope = value_and_slope_operator(w, *ctx.terms)
         curvature = torch.zeros_like(w)
         for a, c in zip(ctx.terms.a, ctx.terms.c, strict=True):
             curvature = curvature + 2.0 * a * a / (a + c * w.abs()) ** 3
         by_w = tangent * upstream * ctx.terms.scale * curvature
-        return by_w, (tangent * slope).sum() * ctx.terms.scale, None
+        return by_w, (tangent * slope).sum(), None

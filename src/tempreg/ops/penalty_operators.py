@@ -1,7 +1,8 @@
 """The penalty's pass over a tensor, as torch.library operators.
 
     penalty_value(w, a, c)             sum_i u_i^2 sum_t r_it
-    penalty_value_and_slope(w, a, c)   the same, and w_i sum_t r_it (1 + a_t r_it)
+    penalty_value_and_slope(w, a, c, scale)
+                                       the same, and scale w_i sum_t r_it (1 + a_t r_it)
 
 with u = |w| and r_it = 1 / (a_t + c_t u_i); see `penalty` for what they mean. On a CPU with a
 C compiler they run in kernels/penalty.c, else in torch, with the same result to rounding.
@@ -25,7 +26,9 @@ _SUFFIX = {torch.float32: "float", torch.float64: "double"}
 
 _library = torch.library.Library("tempreg", "FRAGMENT")
 _library.define("penalty_value(Tensor w, float[] a, float[] c) -> Tensor")
-_library.define("penalty_value_and_slope(Tensor w, float[] a, float[] c) -> (Tensor, Tensor)")
+_library.define(
+    "penalty_value_and_slope(Tensor w, float[] a, float[] c, float scale) -> (Tensor, Tensor)"
+)
 
 
 def _value(w: Tensor, a: list[float], c: list[float]) -> Tensor:
@@ -38,7 +41,9 @@ def _value(w: Tensor, a: list[float], c: list[float]) -> Tensor:
     return total.mul_(u).mul_(u).sum()
 
 
-def _value_and_slope(w: Tensor, a: list[float], c: list[float]) -> tuple[Tensor, Tensor]:
+def _value_and_slope(
+    w: Tensor, a: list[float], c: list[float], scale: float
+) -> tuple[Tensor, Tensor]:
     """Both, in torch; the slope is in the dtype of the value."""
     w = w.to(state_dtype(w.dtype))
     u = w.abs()
@@ -47,14 +52,16 @@ def _value_and_slope(w: Tensor, a: list[float], c: list[float]) -> tuple[Tensor,
         r = (u * c_t).add_(a_t).reciprocal_()
         total.add_(r)
         slope.add_(r).addcmul_(r, r, value=a_t)
-    return total.mul_(u).mul_(u).sum(), slope.mul_(w)
+    return total.mul_(u).mul_(u).sum(), slope.mul_(w).mul_(scale)
 
 
 @functools.cache
 def _kernel(dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("penalty")[f"penalty_{_SUFFIX[dtype]}"]
+    function = cbuild.load("penalty", _SUFFIX[dtype])[f"penalty_{_SUFFIX[dtype]}"]
     pointer, long = ctypes.c_void_p, ctypes.c_int64
-    function.argtypes = [pointer, long, pointer, pointer, long, pointer, pointer, ctypes.c_int]
+    function.argtypes = [
+        pointer, long, pointer, pointer, long, pointer, pointer, ctypes.c_double, ctypes.c_int,
+    ]  # fmt: skip
     function.restype = None
     return function
 
@@ -74,26 +81,30 @@ def _doubles(values: list[float]) -> ctypes.Array[ctypes.c_double]:
     return (ctypes.c_double * len(values))(*values)
 
 
-def _run(w: Tensor, a: list[float], c: list[float], out: Tensor | None) -> Tensor:
-    """The value by the kernel, with the slope in `out` if there is one."""
+def _run(
+    w: Tensor, a: list[float], c: list[float], out: Tensor | None = None, scale: float = 1.0
+) -> Tensor:
+    """The value by the kernel, with the slope times `scale` in `out` if there is one."""
     partial = torch.zeros(-(-w.numel() // _CHUNK), dtype=torch.float64)
     threads = torch.get_num_threads() if w.numel() >= _PARALLEL_FROM else 1
     _kernel(w.dtype)(
         w.data_ptr(), w.numel(), _doubles(a), _doubles(c), len(a), partial.data_ptr(),
-        None if out is None else out.data_ptr(), threads,
+        None if out is None else out.data_ptr(), scale, threads,
     )  # fmt: skip
     return partial.sum().to(w.dtype)
 
 
 def _value_cpu(w: Tensor, a: list[float], c: list[float]) -> Tensor:
-    return _run(w, a, c, None) if _kernel_applies(w) else _value(w, a, c)
+    return _run(w, a, c) if _kernel_applies(w) else _value(w, a, c)
 
 
-def _value_and_slope_cpu(w: Tensor, a: list[float], c: list[float]) -> tuple[Tensor, Tensor]:
+def _value_and_slope_cpu(
+    w: Tensor, a: list[float], c: list[float], scale: float
+) -> tuple[Tensor, Tensor]:
     if not _kernel_applies(w):
-        return _value_and_slope(w, a, c)
+        return _value_and_slope(w, a, c, scale)
     slope = torch.empty_like(w)
-    return _run(w, a, c, slope), slope
+    return _run(w, a, c, slope, scale), slope
 
 
 _library.impl("penalty_value", _value, "CompositeExplicitAutograd")
@@ -106,7 +117,7 @@ def _value_shape(w: Tensor, a: list[float], c: list[float]) -> Tensor:
     return w.new_empty((), dtype=state_dtype(w.dtype))
 
 
-def _both_shapes(w: Tensor, a: list[float], c: list[float]) -> tuple[Tensor, Tensor]:
+def _both_shapes(w: Tensor, a: list[float], c: list[float], scale: float) -> tuple[Tensor, Tensor]:
     return _value_shape(w, a, c), torch.empty_like(w, dtype=state_dtype(w.dtype))
 
 
@@ -121,8 +132,8 @@ def value_operator(w: Tensor, a: Sequence[float], c: Sequence[float]) -> Tensor:
 
 
 def value_and_slope_operator(
-    w: Tensor, a: Sequence[float], c: Sequence[float]
+    w: Tensor, a: Sequence[float], c: Sequence[float], scale: float
 ) -> tuple[Tensor, Tensor]:
     """The second operator; a 0-d tensor and one of the shape of w."""
-    value, slope = torch.ops.tempreg.penalty_value_and_slope(w, a, c)
+    value, slope = torch.ops.tempreg.penalty_value_and_slope(w, a, c, scale)
     return value, slope

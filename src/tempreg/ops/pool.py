@@ -98,7 +98,7 @@ class _AveragePoolBackward(torch.autograd.Function):
 
 @functools.cache
 def _kernel(name: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("pool")[f"{name}_{_SUFFIX[dtype]}"]
+    function = cbuild.load("pool", _SUFFIX[dtype])[f"{name}_{_SUFFIX[dtype]}"]
     function.argtypes = [*[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3, ctypes.c_int]
     function.restype = None
     return function

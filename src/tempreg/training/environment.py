@@ -22,7 +22,7 @@ def environment(backend: str, device: torch.device, processes: int) -> dict[str,
         "backend": backend,
         "device": str(device),
         "device_name": (
-            torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+            torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
         ),
         "torch": torch.__version__,
         "cpu_count": os.cpu_count(),
@@ -57,7 +57,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Its name, as well as the system tells."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - not a path of ours
             for line in file:

@@ -1,5 +1,5 @@
-/* LIF through time over one block of neurons, for one element type. Included once a type by
- * lif.c with
+/* LIF through time over one block of neurons, for one element type. Included by lif.c
+ * and norm_lif.c, after lif_types.h, which defines
  *   REAL        float or double
  *   NAME(n)     n with the type's suffix
  *   FABS, EXPN  absolute value, and exp(-a) for a >= 0

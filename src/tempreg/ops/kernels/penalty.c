@@ -23,17 +23,14 @@
 #define CHUNK 8192
 #define BLOCK 512
 
+#ifdef ELEMENT_FLOAT
 #define REAL float
 #define FABS fabsf
 #define NAME(n) n##_float
-#include "sum_body.h"
-#include "penalty_body.h"
-#undef REAL
-#undef FABS
-#undef NAME
-
+#else
 #define REAL double
 #define FABS fabs
 #define NAME(n) n##_double
+#endif
 #include "sum_body.h"
 #include "penalty_body.h"

@@ -56,9 +56,9 @@ static void NAME(sum_over_time)(const REAL *restrict u, REAL *restrict sum, REAL
     }
 }
 
-/* out takes the slope, or is null where nobody asks for it */
+/* out takes scale times the slope, or is null where nobody asks for it */
 void NAME(penalty)(const REAL *w, int64_t n, const double *a, const double *c, int64_t steps,
-                   double *partial, REAL *out, int threads) {
+                   double *partial, REAL *out, double scale, int threads) {
     int64_t chunks = (n + CHUNK - 1) / CHUNK;
     if (out) large_result(out, n * (int64_t)sizeof(REAL));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
@@ -71,7 +71,8 @@ void NAME(penalty)(const REAL *w, int64_t n, const double *a, const double *c, i
             for (int64_t j = 0; j < m; j++) u[j] = FABS(w[i + j]);
             NAME(sum_over_time)(u, sum, squares, m, a, c, steps);
             if (out)
-                for (int64_t j = 0; j < m; j++) out[i + j] = w[i + j] * (sum[j] + squares[j]);
+                for (int64_t j = 0; j < m; j++)
+                    out[i + j] = w[i + j] * (REAL)scale * (sum[j] + squares[j]);
             for (int64_t j = 0; j < m; j++) sum[j] *= u[j] * u[j];
             total += NAME(sum)(sum, m);
         }

@@ -5,12 +5,11 @@
 
 #include "pages.h"
 
+#ifdef ELEMENT_FLOAT
 #define REAL float
 #define NAME(n) n##_float
-#include "pool_body.h"
-#undef REAL
-#undef NAME
-
+#else
 #define REAL double
 #define NAME(n) n##_double
+#endif
 #include "pool_body.h"

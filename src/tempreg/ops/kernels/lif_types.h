@@ -1,0 +1,74 @@
+/* What LIF is compiled with, for the element type of this compilation: ELEMENT_FLOAT, or else
+ * double. The equations are in lif_body.h. */
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "pages.h"
+
+/* The tests in a loop must stay values: as jumps they would become stores under masks. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-thread-jumps")
+#endif
+
+/* Neurons a block: rows long enough for the prefetcher, few enough bytes for level 2. */
+#define MOST_BLOCK 8192
+/* The same where rows of a batch norm's numbers lie beside those of the neurons. */
+#define NORM_BLOCK 2048
+/* Channels whose statistics are found together: planes are read in the order of memory. */
+#define CHANNELS 64
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+#define FUSED
+#endif
+#define HARD 0
+#define SOFT 1
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+#ifdef _OPENMP
+#include <omp.h>
+#define THREAD_NUMBER omp_get_thread_num()
+#else
+#define THREAD_NUMBER 0
+#endif
+
+/* exp(-a) for a >= 0 in single precision, to 2 units in the last place, without a call, so
+ * that loops over it vectorise: exp(-a) = 2^k exp(r) with |r| <= ln(2)/2, exp(r) by its Taylor
+ * series. NaN stays NaN; below 2^-126 the result is 0. */
+static inline float exp_negative(float a) {
+    float z = a < 87.0f ? -a : -87.0f;
+    float k = rintf(z * 1.44269504f);
+    float r = (z - k * 0.693359375f) + k * 2.12194440e-4f;
+    float e = 1.98412698e-4f;
+    e = e * r + 1.38888889e-3f;
+    e = e * r + 8.33333333e-3f;
+    e = e * r + 4.16666667e-2f;
+    e = e * r + 1.66666667e-1f;
+    e = e * r + 0.5f;
+    e = e * r + 1.0f;
+    e = e * r + 1.0f;
+    int32_t bits = ((int32_t)k + 127) << 23;
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    float result = a < 87.0f ? e * scale : 0.0f;
+    return a == a ? result : a;
+}
+static inline double exp_negative_double(double a) { return exp(-a); }
+
+#ifdef ELEMENT_FLOAT
+#define REAL float
+#define NAME(n) n##_float
+#define FABS fabsf
+#define EXPN exp_negative
+#define FUSED_MULTIPLY_ADD __builtin_fmaf
+#else
+#define REAL double
+#define NAME(n) n##_double
+#define FABS fabs
+#define EXPN exp_negative_double
+#define FUSED_MULTIPLY_ADD __builtin_fma
+#endif
+#ifdef FUSED
+#define MULTIPLY_ADD(a, b, c) FUSED_MULTIPLY_ADD(a, b, c)
+#else
+#define MULTIPLY_ADD(a, b, c) ((a) * (b) + (c))
+#endif
