@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 
-.PHONY: demo test test-triton lint types format clean
+.PHONY: demo test test-triton test-frameworks lint types format clean
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
@@ -22,6 +22,21 @@ test: $(VENV)/.dev
 test-triton: $(VENV)/.dev
 	$(INSTALL) -e '.[triton]'
 	$(BIN)/python -m pytest tests/oracle/test_lif_triton.py
+
+# Models of other frameworks: two environments, for their pins clash (see tests/interop). Where
+# constraints.txt pins nir, that is left to the requirement files.
+FRAMEWORKS := .venv-frameworks
+test-frameworks: $(FRAMEWORKS)/.spikingjelly-snntorch-norse $(FRAMEWORKS)/.sinabs
+	OMP_NUM_THREADS=1 $(FRAMEWORKS)/spikingjelly-snntorch-norse/bin/python -m pytest -n auto tests/interop
+	OMP_NUM_THREADS=1 $(FRAMEWORKS)/sinabs/bin/python -m pytest -n auto tests/interop
+
+$(FRAMEWORKS)/.%: tests/interop/requirements-%.txt pyproject.toml constraints.txt
+	@echo "first time: installing PyTorch and $* into $(FRAMEWORKS)/$*"
+	$(PYTHON) -m venv $(FRAMEWORKS)/$*
+	grep -vE '^nir(torch)?==' constraints.txt > $(FRAMEWORKS)/$*/constraints.txt
+	$(FRAMEWORKS)/$*/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) \
+	  -c $(FRAMEWORKS)/$*/constraints.txt -r $< -e . pytest pytest-xdist hypothesis
+	@touch $@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -36,7 +51,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(FRAMEWORKS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/.core: pyproject.toml constraints.txt
 	@echo "first time: making $(VENV) and installing tempreg with PyTorch (200 MB and more, minutes)"

@@ -14,7 +14,15 @@ from tests.conftest import CommandLine
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ["README.md", "docs/guide.md", "docs/analysis.md"]
-LINKED = [*DOCUMENTS, "docs/data.md", "docs/studies.md", "docs/theory.md", "CONTRIBUTING.md"]
+LINKED = [
+    *DOCUMENTS,
+    "docs/data.md",
+    "docs/studies.md",
+    "docs/theory.md",
+    "docs/frameworks.md",
+    "docs/devices.md",
+    "CONTRIBUTING.md",
+]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
