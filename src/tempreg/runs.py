@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tempreg.models import SpikingNetwork
 from tempreg.objectives import Objective
 from tempreg.observers import observer_for
 from tempreg.ops.dispatch import resolve_backend
+from tempreg.training.board import Board
 from tempreg.training.checkpoint import load_weights
 from tempreg.training.environment import environment
 from tempreg.training.evaluate import Evaluation, evaluate
@@ -33,8 +35,8 @@ from tempreg.training.loop import Trainer
 from tempreg.training.progress import Reporter, Silent
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
 
-_NO_MEANING = ("workers",)
-"""Settings that change how long a run takes and nothing else: it may go on with other ones."""
+_NO_MEANING = ("workers", "tensorboard")
+"""Settings that change no result: a run may go on with other ones."""
 
 
 def train(
@@ -45,12 +47,13 @@ def train(
     Args:
         config: all settings.
         out: a new or empty folder; with `resume`, possibly one with a run of equal settings (but
-            for `workers`), which is continued, or only read where it is finished.
+            for `workers` and `tensorboard`), which is continued, or only read where it is finished.
         resume: whether to continue.
         reporter: told about progress; silent by default.
 
     Raises:
         ConfigError, ValueError: settings that don't fit each other, the data or the machine.
+        PackageMissing: an optional package that a setting needs is not installed.
         RunDirectoryError: `out` can't be used.
         Interrupted, NonFiniteLoss, CheckpointError: see `Trainer.fit`.
     """
@@ -68,6 +71,7 @@ def train(
         augmentation = build_augmentation(config, data)
         network = build_model(config, data)
         objective = build_objective(config, network)
+    board = Board(run) if config.tensorboard else None
     optimizer = build_optimizer(config, network)
     fabric = build_fabric(config)
     fabric.launch()
@@ -87,7 +91,7 @@ def train(
         clip_norm=config.optimizer.clip_norm,
         keep=config.keep,
         settings=_digest(config),
-        observer=observer_for(config, data, run),
+        observer=observer_for(config, data, run, board),
         workers=config.workers,
     )
     if not fabric.is_global_zero:
@@ -95,7 +99,7 @@ def train(
         return trainer.fit()
     for remark in data.remarks:
         trainer.reporter.remark(remark)
-    with run.locked():
+    with run.locked(), board or nullcontext():
         if not continuing:
             run.check_new()
             run.create(config_text(config), environment(backend, fabric.device), describe(data))

@@ -1,8 +1,8 @@
 """`tempreg completion`, and the answers that a shell gets while someone types.
 
-The shell calls `tempreg` itself at each Tab, as argcomplete's protocol has it: the words typed so
-far are in COMP_LINE. `main` then hands over to `answer_shell`, and the parser of the command that is
-being typed to `answer_for` instead of parsing; nothing heavier than that parser is imported.
+The shell calls `tempreg` itself at each Tab, as argcomplete has it: the words typed so far are in
+COMP_LINE. `main` then hands over to `answer_shell`, and the parser of the command that is being
+typed to `answer_for` instead of parsing. Nothing heavier than that parser is imported.
 """
 
 from __future__ import annotations
