@@ -30,9 +30,9 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("shell", choices=SHELLS, help="bash, zsh or fish")
     args = parser.parse(words)
 
-    import argcomplete
+    from argcomplete.shell_integration import shellcode
 
-    print(argcomplete.shellcode(["tempreg"], shell=args.shell))
+    print(shellcode(["tempreg"], shell=args.shell))
     return 0
 
 
@@ -56,15 +56,16 @@ def answer_shell(commands: Mapping[str, str]) -> None:
 
 def answer_for(parser: argparse.ArgumentParser) -> None:
     """Say what may come next for this parser, and end the process."""
-    import argcomplete
+    from argcomplete import autocomplete
+    from argcomplete.completers import ChoicesCompleter
 
     values = _values_of_settings()
     for action in parser._actions:
         if action.dest == "source":
             _set_completer(action, _presets_and_files)
         elif action.dest in values:
-            _set_completer(action, argcomplete.ChoicesCompleter(values[action.dest]))
-    argcomplete.autocomplete(parser, always_complete_options=False)
+            _set_completer(action, ChoicesCompleter(dict.fromkeys(values[action.dest], "")))
+    autocomplete(parser, always_complete_options=False)
 
 
 def _set_completer(action: argparse.Action, completer: Any) -> None:
