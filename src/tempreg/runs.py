@@ -6,6 +6,7 @@ import hashlib
 import json
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from tempreg.build import (
     device_type,
 )
 from tempreg.config import RunConfig, config_from_dict, config_text, config_to_dict, read_config
-from tempreg.data import DataSet
+from tempreg.data import SOURCES, DataSet
 from tempreg.data.single import describe
 from tempreg.models import SpikingNetwork
 from tempreg.objectives import Objective
 from tempreg.observers import observer_for
 from tempreg.ops.dispatch import resolve_backend
+from tempreg.report.model_card import CardFacts, write_model_card
 from tempreg.training.board import Board
 from tempreg.training.checkpoint import load_weights
 from tempreg.training.environment import environment
@@ -37,6 +39,12 @@ from tempreg.training.run_directory import RunDirectory, RunDirectoryError
 
 _NO_MEANING = ("workers", "tensorboard")
 """Settings that change no result: a run may go on with other ones."""
+
+_ON_CARD = (
+    "seed", "epochs", "batch_size", "num_steps", "objective.name", "objective.lam",
+    "objective.decay", "objective.eta", "model.name", "model.tau", "optimizer.name", "optimizer.lr",
+)  # fmt: skip
+"""Settings that a model card shows even where they are the defaults."""
 
 
 def train(
@@ -93,6 +101,7 @@ def train(
         settings=_digest(config),
         observer=observer_for(config, data, run, board),
         workers=config.workers,
+        finished=partial(_write_card, run, config, data, network),
     )
     if not fabric.is_global_zero:
         fabric.barrier()
@@ -164,10 +173,46 @@ def _digest(config: RunConfig) -> str:
     Settings at their default are left out, so that a later version with more settings reads
     what this one trained; and those without a meaning, so that the run may go on with others.
     """
+    return hashlib.sha256(json.dumps(_chosen(config), sort_keys=True).encode()).hexdigest()
+
+
+def _chosen(config: RunConfig) -> dict[str, Any]:
+    """Settings with a meaning that differ from their default, by dotted name."""
     default = dict(_flat(config_to_dict(RunConfig())))
     flat = _flat(config_to_dict(config))
-    chosen = {k: v for k, v in flat if v != default[k] and k not in _NO_MEANING}
-    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+    return {k: v for k, v in flat if v != default[k] and k not in _NO_MEANING}
+
+
+def _write_card(
+    run: RunDirectory,
+    config: RunConfig,
+    data: DataSet,
+    network: SpikingNetwork,
+    summary: dict[str, Any],
+) -> None:
+    """The model card, without the path of the data, which is nobody else's business."""
+    environment = run.read_json(run.environment)
+    chosen = _chosen(config)
+    chosen |= {k: v for k, v in _flat(config_to_dict(config)) if k in _ON_CARD}
+    chosen.pop("data.path", None)
+    facts = CardFacts(
+        name=run.path.resolve().name,
+        network=config.model.name,
+        objective=config.objective.name,
+        dataset=data.name,
+        kind=data.reading.kind if data.reading is not None else None,
+        licence=SOURCES[config.data.name].licence,
+        classes=data.classes,
+        parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
+        samples=len(data.test),
+        settings=dict(sorted(chosen.items())),
+        summary=summary,
+        versions={
+            "tempreg": environment["packages"]["tempreg"],
+            "torch": environment["torch"],
+        },
+    )
+    write_model_card(run.card, facts)
 
 
 def finished_summary(run: RunDirectory) -> dict[str, Any]:

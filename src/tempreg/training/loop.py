@@ -69,6 +69,7 @@ class Trainer:
         observer: called on the first process after each epoch, before its checkpoint is written:
             again for the same epoch where a run was killed between the two.
         workers: processes that read batches ahead, see `Loader`.
+        finished: told the summary on the first process, just before it is written.
     """
 
     fabric: Fabric
@@ -88,6 +89,7 @@ class Trainer:
     settings: str
     observer: Observer = lambda epoch, network: None
     workers: int = 0
+    finished: Callable[[dict[str, Any]], None] = lambda summary: None
 
     def fit(self) -> dict[str, Any]:
         """Train to the end, from the checkpoint where there is one; returns the summary.
@@ -253,6 +255,7 @@ class Trainer:
             save_weights(self.run.weights, self.network)
             if self.fabric.world_size == 1:
                 self.run.write_test_items(torch.cat(items, dim=1), self.data.test.ids)
+            self.finished(summary)
             self.run.write_summary(summary)
         return summary
 
