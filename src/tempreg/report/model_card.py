@@ -129,7 +129,7 @@ config.yaml has the others, and repeats the run. Computed with {text(versions)}.
 
 ## Use
 
-In a copy of this folder, on the data it was trained on{" and on a file of yours" if files else ""}:
+In a copy of this folder, on the data it was trained on{" and on a file" if files else ""}:
 
     tempreg evaluate .
 {"    tempreg predict . FILE" if files else ""}
