@@ -35,16 +35,7 @@ SMALL = {
     "analyze": ["--samples", "8", "--brief"],
 }
 """Added to a page's commands, so that they take a second."""
-OPTIONAL = (
-    "pytorch_lightning",
-    "spikingjelly",
-    "snntorch",
-    "norse",
-    "sinabs",
-    "nir",
-    "onnx",
-    "ray",
-)
+OPTIONAL = ("spikingjelly", "snntorch", "norse", "sinabs", "nir", "onnx", "onnxruntime", "ray")
 """Packages that a page may import and a machine may lack; its block is then skipped, by name."""
 
 

@@ -106,7 +106,8 @@ def _body(facts: CardFacts) -> str:
     more = len(facts.classes) - _MOST_CLASSES
     files = facts.kind is not None
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
-    return f"""# {text(facts.network)} on {text(facts.dataset)}, trained with {text(facts.objective)}
+    network, dataset, objective = map(text, (facts.network, facts.dataset, facts.objective))
+    return f"""# {network} on {dataset}, trained with {objective}
 
 A spiking neural network of {facts.parameters:,} parameters that runs for {len(steps)} timesteps
 and tells {len(facts.classes)} classes apart: {classes}{f" and {more} more" if more > 0 else ""}.
@@ -121,7 +122,7 @@ This is one run with one seed: it doesn't say what another seed would give.
 
 ## Training
 
-Data: {text(facts.dataset)} (licence: {text(facts.licence)}). Which licence these weights
+Data: {dataset} (licence: {text(facts.licence)}). Which licence these weights
 may have is for whoever trained them to say; the head of this file says "unknown" until then.
 
 {markdown(settings)}
@@ -129,7 +130,7 @@ config.yaml has the others, and repeats the run. Computed with {text(versions)}.
 
 ## Use
 
-In a copy of this folder, on the data it was trained on{" and on a file" if files else ""}:
+In a copy of this folder, on its data{" and on a file of yours" if files else ""}:
 
     tempreg evaluate .
 {"    tempreg predict . FILE" if files else ""}
