@@ -13,7 +13,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 import tempreg
@@ -35,7 +35,8 @@ class SpikingClassifier(pl.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         frames, labels = batch
-        return self.criterion(self.network(frames), labels)
+        loss: Tensor = self.criterion(self.network(frames), labels)
+        return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.network.parameters(), lr=2e-3)
@@ -45,22 +46,27 @@ class Measured(pl.Callback):
     """Logs the loss's terms by batch, and by epoch what a few fixed samples show. Final.
 
     Args:
+        network: gives logits [T, N, classes].
+        criterion: what it is trained with.
         frames: [T, N, C, H, W], never augmented.
         labels: [N].
     """
 
-    def __init__(self, frames: Tensor, labels: Tensor) -> None:
+    def __init__(
+        self, network: nn.Module, criterion: tempreg.Objective, frames: Tensor, labels: Tensor
+    ) -> None:
+        self.network, self.criterion = network, criterion
         self.frames, self.labels = frames, labels
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         module.log_dict(
-            {name: float(value) for name, value in module.criterion.terms.items()},
+            {name: float(value) for name, value in self.criterion.terms.items()},
             on_step=False, on_epoch=True, batch_size=1,
         )  # fmt: skip
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         x, y = self.frames.to(module.device), self.labels.to(module.device)
-        network = module.network.eval()
+        network = self.network.eval()
         with torch.no_grad():
             right = network(x).cumsum(0).argmax(-1) == y
         fisher = tempreg.analysis.fisher_information(network, x, y)
@@ -83,9 +89,9 @@ def main(epochs: int) -> None:
     pl.seed_everything(0, verbose=False)
     data = load_dataset("nmnist", num_steps=4)
     module = SpikingClassifier(num_steps=4)
-    watched = data.validation.batch(torch.arange(32))
+    measured = Measured(module.network, module.criterion, *data.validation.batch(torch.arange(32)))
     trainer = pl.Trainer(
-        max_epochs=epochs, callbacks=[Measured(*watched)], accelerator="cpu", logger=False,
+        max_epochs=epochs, callbacks=[measured], accelerator="cpu", logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
     )  # fmt: skip
     trainer.fit(module, loader(data))

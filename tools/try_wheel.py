@@ -1,5 +1,8 @@
 """Tries the wheel as a stranger would: a fresh environment, an empty folder, one command.
 
+Then the Lightning example with the real Lightning, in the same environment: the tests' own has a
+torchvision beside a torch that it wasn't built for, where Lightning can't be imported.
+
     python tools/try_wheel.py DIST [FLAG ...]      flags are those of `pip install`
 
 DIST holds one wheel and one source archive. Ends with exit code 1 and a sentence where the wheel
@@ -28,6 +31,7 @@ NEEDED = (
     "ops/kernels/lif_body.h",
     "report/templates/page.html.jinja",
 )
+EXAMPLE = Path(__file__).parents[1] / "examples" / "lightning_callback.py"
 TRAINING = ("train", "nmnist-trt", "--epochs", "1", "--num-steps", "2", "--out", "run")
 
 
@@ -44,7 +48,12 @@ def main(dist: Path, flags: list[str]) -> None:
         empty = folder / "empty"
         empty.mkdir()
         check_command(programs / "tempreg", empty, version=wheel.name.split("-")[1])
-    print(f"{wheel.name}: trains from an empty folder, in an environment of its own")
+        print(f"{wheel.name}: trains from an empty folder, in an environment of its own")
+        subprocess.run(
+            [*pip, "--disable-pip-version-check", *flags, "pytorch-lightning>=2.4"], check=True
+        )
+        check_example(programs / "python", empty)
+        print(f"{EXAMPLE.name}: trains and measures")
 
 
 def check_contents(wheel: Path, source: Path) -> None:
@@ -67,7 +76,7 @@ def check_contents(wheel: Path, source: Path) -> None:
 
 def check_command(program: Path, folder: Path, version: str) -> None:
     """The installed program says its version, and trains in `folder`, which is empty."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    environment = clean_environment()
     environment["TEMPREG_CACHE_DIR"] = str(folder.parent / "cache")
 
     def run(*words: str) -> str:
@@ -88,6 +97,27 @@ def check_command(program: Path, folder: Path, version: str) -> None:
     told = json.loads(run("evaluate", "run", "--json"))["accuracy_per_step"]
     if accuracy != told or len(told) != 2:
         sys.exit(f"evaluation gives {told}, and the run's summary {accuracy}")
+
+
+def check_example(python: Path, folder: Path) -> None:
+    """The Lightning example trains for an epoch; its callback logs terms, accuracy and centroid."""
+    result = subprocess.run(
+        [python, EXAMPLE, "1"], cwd=folder, env=clean_environment(), capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    if result.returncode != 0:
+        sys.exit(f"{EXAMPLE.name} ended with {result.returncode}: {result.stderr}")
+    logged = {name: float(value) for name, value in map(str.split, result.stdout.splitlines())}
+    print(logged)
+    if not {"cross_entropy", "mse", "penalty"} <= logged.keys():
+        sys.exit(f"{EXAMPLE.name} logs no terms of the loss: {result.stdout}")
+    if not (1 <= logged["fisher_centroid"] <= 4 and logged["accuracy_4"] > 0.2):
+        sys.exit(f"{EXAMPLE.name} learned nothing in an epoch, or measures nonsense: {logged}")
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's, without what points Python elsewhere."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
 
 
 if __name__ == "__main__":

@@ -213,17 +213,6 @@ def test_plain_loop_example() -> None:
     assert result.stdout.startswith("epoch 1  cross_entropy ")
 
 
-def test_lightning_example() -> None:
-    pytest.importorskip("pytorch_lightning")
-    script = [sys.executable, str(ROOT / "examples" / "lightning_callback.py"), "1"]
-    result = subprocess.run(script, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    said = dict(line.split() for line in result.stdout.splitlines())
-    assert {"cross_entropy", "mse", "penalty", "fisher_centroid"} <= said.keys()
-    assert 1 <= float(said["fisher_centroid"]) <= 4
-    assert float(said["accuracy_4"]) > 0.2  # of ten classes, after one epoch
-
-
 def test_links_lead_somewhere() -> None:
     for name in PAGES:
         for target in re.findall(r"\]\(((?!http)[^)#]+)\)", (ROOT / name).read_text()):
