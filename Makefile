@@ -36,7 +36,8 @@ dist: $(RELEASE)/.made
 	rm -rf dist
 	$(RELEASE)/bin/python -m build --outdir dist .
 
-# The wheel in a fresh environment and an empty folder; costs an installation of PyTorch.
+# The wheel in a fresh environment and an empty folder, then the Lightning example beside it; costs
+# an installation of PyTorch.
 test-dist: dist
 	$(RELEASE)/bin/twine check --strict dist/*
 	$(RELEASE)/bin/cffconvert --validate
