@@ -99,7 +99,7 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_of_a_kind_that_is_checked(page: str) -> None:
     for block in blocks(page):
-        assert block.kind in ("python", "bash", "yaml"), f"{page}: ```{block.kind}"
+        assert block.kind in ("python", "bash", "yaml", "text"), f"{page}: ```{block.kind}"
         assert not block.info.strip() or UNRUN in block.info, f"{page}: ```{block.kind}{block.info}"
 
 
