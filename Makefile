@@ -8,9 +8,10 @@ PIP_FLAGS ?=
 TESTS ?= tests
 VENV := .venv
 BIN := $(VENV)/bin
+RELEASE := build/release
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
 
-.PHONY: demo test test-triton test-frameworks lint types format clean
+.PHONY: demo test test-triton test-frameworks docs dist test-dist lint types format clean
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
@@ -38,6 +39,25 @@ $(FRAMEWORKS)/.%: tests/interop/requirements-%.txt pyproject.toml constraints.tx
 	  -c $(FRAMEWORKS)/$*/constraints.txt -r $< -e . pytest pytest-xdist hypothesis
 	@touch $@
 
+# The pages in docs/ as a site in build/site, without anything from another host. The variable stops
+# a notice of mkdocs-material about its own end of life, on May 5, 2027.
+docs: $(VENV)/.dev
+	$(INSTALL) -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python -m pytest tests/site
+
+# dist/: the source, and the wheel built from it.
+dist: $(RELEASE)/.made
+	rm -rf dist
+	$(RELEASE)/bin/python -m build --outdir dist .
+
+# The wheel in a fresh environment and an empty folder, then the Lightning example beside it; costs
+# an installation of PyTorch.
+test-dist: dist
+	$(RELEASE)/bin/twine check --strict dist/*
+	$(RELEASE)/bin/cffconvert --validate
+	$(PYTHON) tools/try_wheel.py dist -c constraints.txt $(PIP_FLAGS)
+
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -62,4 +82,11 @@ $(VENV)/.core: pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.core
 	@echo "first time: installing what the tests and checks need"
 	$(INSTALL) -e '.[dev]'
+	@touch $@
+
+# Tools of a release have an environment of their own: cffconvert wants older packages.
+$(RELEASE)/.made: Makefile
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check \
+		build==1.6.1 twine==7.0.0 cffconvert==2.0.0 'setuptools<81'
 	@touch $@

@@ -1,5 +1,6 @@
 """What a run may do after each epoch beside training: keep its weights, measure its Fisher
-information. Neither draws from the run's random streams, so that it ends with the same weights.
+information, write for TensorBoard. None draws from the run's random streams, so that it ends with
+the same weights.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from tempreg.analysis.result import plain
 from tempreg.config import RunConfig
 from tempreg.data import DataSet
 from tempreg.files import write_text
+from tempreg.training.board import Board
 from tempreg.training.checkpoint import save_weights
 from tempreg.training.loop import Observer
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
@@ -23,14 +25,18 @@ SAMPLES = 256
 """Of the training split, the same ones after each epoch, not augmented."""
 
 
-def observer_for(config: RunConfig, data: DataSet, run: RunDirectory) -> Observer:
-    """Does what `snapshot_every` and `fisher_every` ask for."""
+def observer_for(
+    config: RunConfig, data: DataSet, run: RunDirectory, board: Board | None = None
+) -> Observer:
+    """Does what `snapshot_every` and `fisher_every` ask for, and tells the board."""
 
     def observe(epoch: int, network: nn.Module) -> None:
         if config.snapshot_every and epoch % config.snapshot_every == 0:
             save_weights(run.snapshot(epoch), network)
         if config.fisher_every and (epoch == 1 or epoch % config.fisher_every == 0):
             _fisher(config, data, run, epoch, network)
+        if board is not None:
+            board(epoch, network)
 
     return observe
 

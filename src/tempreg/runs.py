@@ -6,6 +6,7 @@ import hashlib
 import json
 import warnings
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from tempreg.config import (
     config_to_dict,
     read_config,
 )
-from tempreg.data import DataSet
+from tempreg.data import SOURCES, DataSet
 from tempreg.data.base import SPLITS
 from tempreg.data.single import describe
 from tempreg.errors import RequestError
@@ -44,6 +45,8 @@ from tempreg.models import SpikingNetwork
 from tempreg.objectives import Objective
 from tempreg.observers import observer_for
 from tempreg.ops.dispatch import resolve_backend
+from tempreg.report.model_card import CardFacts, write_model_card
+from tempreg.training.board import Board
 from tempreg.training.checkpoint import load_weights
 from tempreg.training.environment import environment
 from tempreg.training.evaluate import Evaluation, evaluate
@@ -52,8 +55,14 @@ from tempreg.training.processes import Processes
 from tempreg.training.progress import Reporter, Silent
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
 
-_NO_MEANING = ("workers", "devices", "num_nodes")
+_NO_MEANING = ("workers", "devices", "num_nodes", "tensorboard")
 """Settings of how a run is computed, not of what: it may go on with other ones."""
+
+_ON_CARD = (
+    "seed", "epochs", "batch_size", "num_steps", "objective.name", "objective.lam",
+    "objective.decay", "objective.eta", "model.name", "model.tau", "optimizer.name", "optimizer.lr",
+)  # fmt: skip
+"""Settings that a model card shows even where they are the defaults."""
 
 
 def train(
@@ -64,8 +73,8 @@ def train(
     Args:
         config: all settings.
         out: a new or empty folder; with `resume`, possibly one with a run of equal settings (but
-            for workers, devices and num_nodes), which is continued, or only read where it is
-            finished.
+            for workers, devices, num_nodes and tensorboard), which is continued, or only read
+            where it is finished.
         resume: whether to continue.
         reporter: told about progress; silent by default.
 
@@ -74,6 +83,7 @@ def train(
 
     Raises:
         ConfigError, ValueError: settings that don't fit each other, the data or the machine.
+        PackageMissing: an optional package that a setting needs is not installed.
         RunDirectoryError: `out` can't be used.
         Interrupted, NonFiniteLoss, CheckpointError, ProcessLost: see `Trainer.fit`.
     """
@@ -96,6 +106,7 @@ def train(
             if config.sync_batch_norm:
                 network = with_sync_batch_norm(network)
             objective = build_objective(config, network)
+        board = Board(run) if config.tensorboard else None
         optimizer = build_optimizer(config, network)
         _check_shares(config, data)
     except RequestError as error:
@@ -122,14 +133,17 @@ def train(
             clip_norm=config.optimizer.clip_norm,
             keep=config.keep,
             settings=_digest(config),
-            observer=observer_for(config, data, run),
+            observer=observer_for(config, data, run, board),
             workers=config.workers,
+            finished=partial(_write_card, run, config, data, network),
         )
         for remark in data.remarks:
             trainer.reporter.remark(remark)
         with processes.agreeing():
             if processes.first:
                 held.enter_context(run.locked())
+                if board is not None:
+                    held.enter_context(board)
                 now = environment(backend, processes.fabric.device, processes.world)
                 if continuing:
                     _warn_of_shares(run, network, processes.world)
@@ -219,10 +233,46 @@ def _digest(config: RunConfig) -> str:
     Settings at their default are left out, so that a later version with more settings reads
     what this one trained; and those without a meaning, so that the run may go on with others.
     """
+    return hashlib.sha256(json.dumps(_chosen(config), sort_keys=True).encode()).hexdigest()
+
+
+def _chosen(config: RunConfig) -> dict[str, Any]:
+    """Settings with a meaning that differ from their default, by dotted name."""
     default = dict(_flat(config_to_dict(RunConfig())))
     flat = _flat(config_to_dict(config))
-    chosen = {k: v for k, v in flat if v != default[k] and k not in _NO_MEANING}
-    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()
+    return {k: v for k, v in flat if v != default[k] and k not in _NO_MEANING}
+
+
+def _write_card(
+    run: RunDirectory,
+    config: RunConfig,
+    data: DataSet,
+    network: nn.Module,
+    summary: dict[str, Any],
+) -> None:
+    """The model card, without the path of the data, which is nobody else's business."""
+    environment = run.read_json(run.environment)
+    chosen = _chosen(config)
+    chosen |= {k: v for k, v in _flat(config_to_dict(config)) if k in _ON_CARD}
+    chosen.pop("data.path", None)
+    facts = CardFacts(
+        name=run.path.resolve().name,
+        network=config.model.name,
+        objective=config.objective.name,
+        dataset=data.name,
+        kind=data.reading.kind if data.reading is not None else None,
+        licence=SOURCES[config.data.name].licence,
+        classes=data.classes,
+        parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
+        samples=len(data.test),
+        settings=dict(sorted(chosen.items())),
+        summary=summary,
+        versions={
+            "tempreg": environment["packages"]["tempreg"],
+            "torch": environment["torch"],
+        },
+    )
+    write_model_card(run.card, facts)
 
 
 def finished_summary(run: RunDirectory) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def test_what_a_run_leaves(tiny: RunConfig, tmp_path: Path) -> None:
     names = {p.name for p in run.path.iterdir() if not p.name.startswith(".")}
     assert names == {
         "config.yaml", "environment.json", "metrics.jsonl", "summary.json", "checkpoints",
-        "model.safetensors", "data.json", "test_items.npz",
+        "model.safetensors", "data.json", "test_items.npz", "README.md",
     }  # fmt: skip
     assert run.config.read_text() == config_text(tiny)
     assert json.loads(run.summary.read_text()) == summary

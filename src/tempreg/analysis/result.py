@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
@@ -54,6 +55,12 @@ class Result(ABC):
         shown = {n: v for n, v in single.items() if isinstance(v, (int, float))}
         width = max(map(len, shown), default=0)
         return "\n".join(f"{name:{width}}  {value:.4g}" for name, value in shown.items())
+
+    def _repr_svg_(self) -> str:
+        """The figure, which a notebook shows where a result is a cell's last value."""
+        buffer = io.StringIO()
+        self.figure().savefig(buffer, format="svg", metadata={"Date": None})
+        return buffer.getvalue()
 
     def save(self, path: Path) -> None:
         """Replace the JSON file at `path`; `load` reads it back."""

@@ -26,6 +26,7 @@ COMMANDS = {
     "presets": "list the presets",
     "config": "print the settings of a preset or file as YAML",
     "bench": "time and memory as ratios, beside other libraries where installed",
+    "completion": "print what makes a shell complete all of this with Tab",
 }
 """What each does. `tempreg NAME` is the function `run` of the module `tempreg.cli.NAME`."""
 
@@ -60,6 +61,10 @@ def _show_warning(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if "_ARGCOMPLETE" in os.environ:
+        from tempreg.cli.completion import answer_shell
+
+        answer_shell(COMMANDS)
     if not words or words[0] in ("-h", "--help"):
         print(_help())
         return 0 if words else 2

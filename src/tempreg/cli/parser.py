@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +27,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Parse all words, with underscores in option names taken as hyphens."""
+        """Parse all words, with underscores in option names taken as hyphens.
+
+        Where a shell asks what may come next, it is told so instead, and the process ends.
+        """
+        if "_ARGCOMPLETE" in os.environ:
+            from tempreg.cli.completion import answer_for
+
+            answer_for(self)
         known, unknown = self.parse_known_args(tidied(words))
         if unknown:
             from tempreg.config.structure import suggest

@@ -229,6 +229,7 @@ class RunConfig:
         0, "measure the Fisher information after the first and every so many epochs (0: never)"
     )
     snapshot_every: int = _setting(0, "keep the weights of every so many epochs (0: none)")
+    tensorboard: bool = _setting(False, "write the metrics for TensorBoard too")
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

@@ -16,23 +16,7 @@ from matplotlib.figure import Figure
 
 from tempreg.files import write_text
 from tempreg.report.svg import inline_svg
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows under headings. Final.
-
-    Attributes:
-        caption: what it shows.
-        head: a heading a column.
-        rows: as many cells each; the first is the row's heading.
-        numeric: columns (by index) that are numbers, and aligned so.
-    """
-
-    caption: str
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    numeric: frozenset[int] = frozenset()
+from tempreg.report.table import Table as Table
 
 
 @dataclass(frozen=True)

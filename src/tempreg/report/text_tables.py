@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tempreg.report.page import Table
+from tempreg.report.table import Table
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -26,9 +26,9 @@ _LATEX = {
 def markdown(table: Table) -> str:
     """A table as GitHub and Pandoc read it, its caption above."""
     rule = [("---:" if i in table.numeric else "---") for i in range(len(table.head))]
-    rows = [list(map(_markdown_cell, row)) for row in (table.head, *table.rows)]
+    rows = [list(map(markdown_text, row)) for row in (table.head, *table.rows)]
     lines = [f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])]
-    return "\n".join([_markdown_cell(table.caption), "", *lines, ""])
+    return "\n".join([markdown_text(table.caption), "", *lines, ""])
 
 
 def latex(table: Table) -> str:
@@ -53,7 +53,8 @@ def latex(table: Table) -> str:
     )
 
 
-def _markdown_cell(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """One line of Markdown that shows the text as it is."""
     one_line = " ".join(text.split())
     escaped = re.sub(r"([\\`*_\[\]|#~$])", r"\\\1", one_line)
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

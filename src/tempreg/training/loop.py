@@ -69,6 +69,7 @@ class Trainer:
         observer: called on the first process after each epoch, before its checkpoint is written:
             again for the same epoch where a run was killed between the two.
         workers: processes that read batches ahead, see `Loader`.
+        finished: told the summary on the first process, just before it is written.
     """
 
     processes: Processes
@@ -88,6 +89,7 @@ class Trainer:
     settings: str
     observer: Observer = lambda epoch, network: None
     workers: int = 0
+    finished: Callable[[dict[str, Any]], None] = lambda summary: None
 
     def fit(self) -> dict[str, Any]:
         """Train to the end, from the checkpoint where there is one; returns the summary.
@@ -286,6 +288,7 @@ class Trainer:
         if self.processes.first:
             save_weights(self.run.weights, self.network)
             self.run.write_test_items(correct, self.data.test.ids)
+            self.finished(summary)
             self.run.write_summary(summary)
         return summary
 

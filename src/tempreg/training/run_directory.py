@@ -9,6 +9,7 @@ checkpoints/       last.pt to go on from, best.safetensors by validation, epoch-
                    where asked for
 analysis/          results and figures of `tempreg analyze`
 model.safetensors  the weights that were kept and tested
+README.md          a model card for them
 test_items.npz     correct [T, N]: which test items were right at each step; items [N]: their ids
 """
 
@@ -57,6 +58,7 @@ class RunDirectory:
         self.metrics = path / "metrics.jsonl"
         self.summary = path / "summary.json"
         self.weights = path / "model.safetensors"
+        self.card = path / "README.md"
         self.test_items = path / "test_items.npz"
         self.checkpoint = path / "checkpoints" / "last.pt"
         self.best = path / "checkpoints" / "best.safetensors"

@@ -1,0 +1,96 @@
+"""`tempreg completion`, and the answers that a shell gets while someone types.
+
+The shell calls `tempreg` itself at each Tab, as argcomplete has it: the words typed so far are in
+COMP_LINE. `main` then hands over to `answer_shell`, and the parser of the command that is being
+typed to `answer_for` instead of parsing. Nothing heavier than that parser is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tempreg.cli.parser import Parser
+
+SHELLS = ("bash", "zsh", "fish")
+
+
+def run(words: Sequence[str]) -> int:
+    """The command; returns its exit code."""
+    parser = Parser(
+        prog="tempreg completion",
+        description="Print what makes a shell complete tempreg's commands, flags and values with "
+        "Tab: put `source <(tempreg completion bash)` into ~/.bashrc (zsh: after compinit, into "
+        "~/.zshrc), or `tempreg completion fish | source` into ~/.config/fish/config.fish.",
+    )
+    parser.add_argument("shell", choices=SHELLS, help="bash, zsh or fish")
+    args = parser.parse(words)
+
+    from argcomplete.shell_integration import shellcode
+
+    print(shellcode(["tempreg"], shell=args.shell))
+    return 0
+
+
+def answer_shell(commands: Mapping[str, str]) -> None:
+    """Say what may come next at the end of COMP_LINE, and end the process."""
+    from argcomplete.lexers import split_line
+
+    line, point = os.environ["COMP_LINE"], int(os.environ["COMP_POINT"])
+    typed: list[str] = split_line(line, point)[3]  # whole words before the one being typed
+    if typed[1:] and typed[1] in commands:
+        os.environ["_ARGCOMPLETE"] = "2"  # its parser starts after two words: tempreg and its name
+        importlib.import_module(f"tempreg.cli.{typed[1]}").run([])
+        return
+    parser = Parser(prog="tempreg")
+    named = parser.add_subparsers()
+    for name, summary in commands.items():
+        named.add_parser(name, help=summary)
+    parser.add_argument("--version", action="store_true", help="print the version")
+    answer_for(parser)
+
+
+def answer_for(parser: argparse.ArgumentParser) -> None:
+    """Say what may come next for this parser, and end the process."""
+    from argcomplete import autocomplete
+    from argcomplete.completers import ChoicesCompleter
+
+    values = _values_of_settings()
+    for action in parser._actions:
+        if action.dest == "source":
+            _set_completer(action, _presets_and_files)
+        elif action.dest in values:
+            _set_completer(action, ChoicesCompleter(dict.fromkeys(values[action.dest], "")))
+    autocomplete(parser, always_complete_options=False)
+
+
+def _set_completer(action: argparse.Action, completer: Any) -> None:
+    action.completer = completer  # type: ignore[attr-defined]  # where argcomplete looks for it
+
+
+def _presets_and_files(prefix: str, **_: Any) -> Iterable[str]:
+    """Presets, and YAML files below the folder that is being typed."""
+    from argcomplete.completers import FilesCompleter
+
+    from tempreg.config import PRESETS
+
+    files: Iterable[str] = FilesCompleter(allowednames=("yaml", "yml"))(prefix)
+    return [*PRESETS, *files]
+
+
+def _values_of_settings() -> dict[str, list[str]]:
+    """What each setting may be, by its dotted name, where that is a short list."""
+    from tempreg.config.objective_names import BASES, PUBLISHED
+    from tempreg.config.structure import leaves
+
+    values: dict[str, list[str]] = {"objective.name": [*PUBLISHED, *BASES]}
+    for dotted, kind, _ in leaves():
+        if kind is bool:
+            values[dotted] = ["true", "false"]
+        elif typing.get_origin(kind) is typing.Literal:
+            values[dotted] = list(typing.get_args(kind))
+    return values
