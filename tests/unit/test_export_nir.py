@@ -12,7 +12,8 @@ from torch import nn
 nir = pytest.importorskip("nir", reason="needs the package nir (tempreg[nir])")
 
 from tempreg import create_model  # noqa: E402
-from tempreg.export.nir import ExportError, nir_graph, write_nir  # noqa: E402
+from tempreg.export.errors import ExportError  # noqa: E402
+from tempreg.export.nir import nir_graph, write_nir  # noqa: E402
 from tempreg.models import SpikingNetwork  # noqa: E402
 from tempreg.neurons import Neuron  # noqa: E402
 from tests.nir_interpreter import Interpreter  # noqa: E402

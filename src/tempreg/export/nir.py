@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
-from tempreg.errors import PackageMissing, RequestError
+from tempreg.errors import PackageMissing
+from tempreg.export.errors import ExportError
 from tempreg.export.nir_nodes import DT, Builder, Signal, gain
 from tempreg.files import replacing
 from tempreg.models.base import SpikingNetwork
@@ -21,17 +22,19 @@ if TYPE_CHECKING:
     import nir
 
 
-class ExportError(RequestError):
-    """A network that a format can't hold; the message says why. Final."""
-
-
 def write_nir(model: SpikingNetwork, path: Path, *, input_size: tuple[int, int]) -> None:
     """Replace the file at `path` by the network as a NIR graph; see `nir_graph`."""
     graph = nir_graph(model, input_size=input_size)
+    import h5py
     import nir
 
     with replacing(path) as temporary:
         nir.write(temporary, graph)
+        # Left out where it is 0, which it then is taken for: nir up to 1.0.4 doesn't know it.
+        with h5py.File(temporary, "r+") as file:
+            for name, node in graph.nodes.items():
+                if isinstance(node, (nir.LIF, nir.IF)) and not node.v_reset.any():
+                    del file[f"node/nodes/{name}/v_reset"]
 
 
 def nir_graph(model: SpikingNetwork, *, input_size: tuple[int, int]) -> nir.NIRGraph:
