@@ -1,7 +1,7 @@
 """What readers of NIR make of a run's graph: their predictions of the test split beside ours.
 
-    python benchmarks/export_peers.py frames FOLDER RUN      # with tempreg[nir]: writes frames.npz
-    python benchmarks/export_peers.py norse|spikingjelly|sinabs FOLDER     # in that one's environment
+    python benchmarks/export_peers.py frames FOLDER RUN     # with tempreg[nir]
+    python benchmarks/export_peers.py norse FOLDER          # in its environment; so spikingjelly, sinabs
 
 The graph is FOLDER/model.nir, frames.npz holds the recordings and our logits. sinabs 3.1 wants
 nir <= 1.0.4 and nirtorch 2.6 wants nir >= 1.0.6, so each reader has an environment of its own.
@@ -18,10 +18,10 @@ import numpy as np
 
 def write_frames(folder: Path, run: Path) -> None:
     import torch
+    from tests.nir_interpreter import Interpreter
 
     from tempreg.export.nir import nir_graph, write_nir
     from tempreg.runs import load_run
-    from tests.nir_interpreter import Interpreter
 
     _, data, network, _ = load_run(run)
     x, y = data.test.batch(torch.arange(len(data.test)))
@@ -78,10 +78,11 @@ def stepped(model, x):
 def compare(name: str, theirs: np.ndarray, ours: np.ndarray, y: np.ndarray) -> None:
     same = theirs.mean(0).argmax(-1) == ours.mean(0).argmax(-1)
     gap = np.abs(theirs - ours).max(axis=(0, 2))
+    right, ours_right = theirs.mean(0).argmax(-1) == y, ours.mean(0).argmax(-1) == y
     print(
         f"{name}: same class for {same.sum()} of {len(same)}; logits within 1e-4 for "
         f"{(gap < 1e-4).sum()}; largest difference {gap.max():.2e}; accuracy "
-        f"{(theirs.mean(0).argmax(-1) == y).mean():.1%}, ours {(ours.mean(0).argmax(-1) == y).mean():.1%}"
+        f"{right.mean():.1%}, ours {ours_right.mean():.1%}"
     )
 
 

@@ -18,6 +18,7 @@ from tempreg.build import (
     build_optimizer,
     build_schedule,
     device_type,
+    load_first_weights,
 )
 from tempreg.config import RunConfig, config_from_dict, config_text, config_to_dict, read_config
 from tempreg.data import DataSet
@@ -67,6 +68,7 @@ def train(
         backend = resolve_backend(config.backend, device_type(config))
         augmentation = build_augmentation(config, data)
         network = build_model(config, data)
+        taken = None if run.checkpoint.exists() else load_first_weights(config, network)
         objective = build_objective(config, network)
     optimizer = build_optimizer(config, network)
     fabric = build_fabric(config)
@@ -95,6 +97,11 @@ def train(
         return trainer.fit()
     for remark in data.remarks:
         trainer.reporter.remark(remark)
+    if taken is not None:
+        trainer.reporter.remark(
+            f"weights of {config.model.weights}: {len(taken.matched)} layers taken, "
+            f"{len(taken.ignored)} tensors ignored"
+        )
     with run.locked():
         if not continuing:
             run.check_new()

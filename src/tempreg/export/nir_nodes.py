@@ -70,17 +70,14 @@ class Builder:
             input_shape=x.shape[1:],
             weight=_array(weight),
             stride=tuple(conv.stride),
-            padding=conv.padding if isinstance(conv.padding, str) else tuple(conv.padding),
+            padding=tuple(conv.padding),
             dilation=tuple(conv.dilation),
             groups=conv.groups,
             bias=_array(bias),
         )
-        size = [
-            (edge + 2 * int(pad) - kernel) // stride + 1
-            for edge, pad, kernel, stride in zip(
-                x.shape[1:], conv.padding, conv.kernel_size, conv.stride, strict=True
-            )
-        ]
+        assert not isinstance(conv.padding, str)
+        layout = zip(x.shape[1:], conv.kernel_size, conv.stride, conv.padding, strict=True)
+        size = [(edge + 2 * pad - kernel) // stride + 1 for edge, kernel, stride, pad in layout]
         return self.node(name, node, x.sources, (conv.out_channels, *size))
 
     def linear(self, name: str, layer: nn.Linear, x: Signal, neuron: Neuron | None) -> Signal:
@@ -144,9 +141,7 @@ class Builder:
         padding: tuple[int, int],
     ) -> Signal:
         node = self.nir.SumPool2d(np.array(kernel), np.array(stride), np.array(padding))
-        size = [
-            (x.shape[1 + i] + 2 * padding[i] - kernel[i]) // stride[i] + 1 for i in range(2)
-        ]
+        size = [(x.shape[1 + i] + 2 * padding[i] - kernel[i]) // stride[i] + 1 for i in range(2)]
         return self.node(name, node, x.sources, (x.shape[0], *size))
 
 

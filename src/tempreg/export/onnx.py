@@ -76,10 +76,10 @@ def write_onnx(
             return None
         result = compared(module, frames, temporary)
         if result.same < 0.75 * result.samples:
+            wrong = f"{result.samples - result.same} of {result.samples}"
             raise ExportError(
-                f"onnxruntime gives other logits than the network for {result.samples - result.same}"
-                f" of {result.samples} samples: nothing was written; export to torch instead, and "
-                "please report it"
+                f"onnxruntime gives other logits than the network for {wrong} samples: nothing "
+                "was written; export to torch instead, and please report it"
             )
     return result
 

@@ -109,15 +109,13 @@ def frames_like(
         stateful: one timestep rather than all.
     """
     generator = torch.Generator().manual_seed(0)
-    shape = (4, model.in_channels, *input_size)
+    shape: tuple[int, ...] = (4, model.in_channels, *input_size)
     if events and not stateful:
         shape = (model.num_steps, *shape)
     return (torch.rand(shape, generator=generator) < 0.2).float()
 
 
-def traced(
-    module: Unrolled | Step, frames: Tensor
-) -> torch.export.ExportedProgram:
+def traced(module: Unrolled | Step, frames: Tensor) -> torch.export.ExportedProgram:
     """The network as a `torch.export` program, for batches of any size; frames as `frames_like`."""
     batch = torch.export.Dim("batch", min=1)
     inputs: tuple[Tensor, ...] = (frames,)
