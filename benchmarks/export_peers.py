@@ -1,7 +1,7 @@
 """What readers of NIR make of a run's graph: their predictions of the test split beside ours.
 
     python benchmarks/export_peers.py frames FOLDER RUN     # with tempreg[nir]
-    python benchmarks/export_peers.py norse FOLDER          # in its environment; so spikingjelly, sinabs
+    python benchmarks/export_peers.py norse FOLDER          # or spikingjelly, sinabs: in its own
 
 The graph is FOLDER/model.nir, frames.npz holds the recordings and our logits. sinabs 3.1 wants
 nir <= 1.0.4 and nirtorch 2.6 wants nir >= 1.0.6, so each reader has an environment of its own.

@@ -150,7 +150,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing() -> None:
     other = create_model("csnn", num_classes=7, in_channels=2, num_steps=1, input_size=11)
     with pytest.raises(WeightsError, match=r"fits head \[3, 128\].*no place for head \[7, 128\]"):
         load_weights(ours, other.state_dict())
-    with pytest.raises(WeightsError, match="hold no layers|nothing in them"):
+    with pytest.raises(WeightsError, match=r"hold no layers|nothing in them"):
         load_weights(ours, {})
     assert all(torch.equal(before[name], t) for name, t in ours.state_dict().items())
     report = load_weights(ours, other.state_dict(), partial=True)

@@ -78,8 +78,7 @@ def _attach(layers: list[Layer], module: str, tensors: Mapping[str, Tensor]) -> 
     if (
         not layers
         or layers[-1].norm is not None
-        or (len(layers) > 1
-        and (layers[-2].norm is None and tensors[layers[-2].weight].ndim == 4))
+        or (len(layers) > 1 and (layers[-2].norm is None and tensors[layers[-2].weight].ndim == 4))
     ):
         raise ValueError(
             f"it can't be told which layer the batch norm {module!r} follows: each must come right "
