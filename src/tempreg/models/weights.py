@@ -47,8 +47,9 @@ def load_weights(
 
     Layers of equal shape are taken in the order of the state dict, so a shortcut may be
     registered before or after the convolutions it goes around. A safetensors file has lost that
-    order, so there the numbers in the names must tell it (or the names are our own). The bias of a convolution before a
-    batch norm, which our networks lack, goes into the norm's running mean: the outputs are equal.
+    order, so there the numbers in the names must tell it (or the names are our own). The bias
+    of a convolution before a batch norm, which our networks lack, goes into the norm's running
+    mean: the outputs are equal.
 
     Args:
         model: what is changed, in place; nothing is where this raises.
