@@ -18,7 +18,7 @@ from tempreg.data import Augmentation, DataOptions, DataSet, load_dataset
 from tempreg.data.augment import RandAugmentation
 from tempreg.data.resample import cross_validation, fewer
 from tempreg.errors import RequestError
-from tempreg.models import MODELS, SpikingNetwork, create_model
+from tempreg.models import MODELS, SpikingNetwork, WeightsReport, create_model, load_weights
 from tempreg.objectives import (
     AnytimeLoss,
     Objective,
@@ -123,6 +123,22 @@ def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:
             backend=config.backend,
             **options,
         )
+
+
+def load_first_weights(config: RunConfig, model: SpikingNetwork) -> WeightsReport | None:
+    """The weights that training starts from, where a file of them is named.
+
+    ConfigError where the objective's penalty is matched to the fresh weights: a finished run,
+    which is read back without that file, could not tell its strength any more.
+    """
+    if config.model.weights is None:
+        return None
+    if "l2" in parse_objective(config.objective.name)[1]:
+        raise ConfigError(
+            "model.weights can't go with l2, whose strength is matched to the seed's fresh "
+            "weights: leave one of them out"
+        )
+    return load_weights(model, Path(config.model.weights).expanduser())
 
 
 def build_objective(config: RunConfig, model: nn.Module) -> Objective:

@@ -9,9 +9,11 @@ from pathlib import Path
 import torch
 
 from tempreg.build import as_config_errors, build_model, build_options
-from tempreg.config import read_config
+from tempreg.config import RunConfig, read_config
+from tempreg.data import DataSet
 from tempreg.data.single import described
 from tempreg.launch import device_type, on_one_device
+from tempreg.models import SpikingNetwork
 from tempreg.ops.dispatch import resolve_backend
 from tempreg.training.checkpoint import load_weights
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
@@ -30,11 +32,12 @@ class Prediction:
     confidences: list[float]
 
 
-def predictor(path: Path) -> Callable[[Path], Prediction]:
-    """A function from a file to what the run in the folder `path` says of it.
+def stored_network(path: Path) -> tuple[RunConfig, DataSet, SpikingNetwork]:
+    """A finished run's settings, data set without its samples, and trained network on the CPU.
 
-    The function raises DataError where a file can't be read as the run's data was; this raises
-    RunDirectoryError or CheckpointError where the run can't be used.
+    Raises:
+        RunDirectoryError, CheckpointError: the run can't be used.
+        ConfigError: its settings don't fit this machine.
     """
     run = RunDirectory(path)
     run.check_run(finished=True)
@@ -50,19 +53,29 @@ def predictor(path: Path) -> Callable[[Path], Prediction]:
         if isinstance(error, RunDirectoryError):
             raise
         raise RunDirectoryError(f"{run.data} is damaged ({error}): restore it") from None
+    resolve_backend(config.backend, device_type(config))
+    with as_config_errors():
+        network = build_model(config, data)
+    if config.precision == "64-true":
+        network.double()
+    load_weights(run.weights, network)
+    return config, data, network.eval()
+
+
+def predictor(path: Path) -> Callable[[Path], Prediction]:
+    """A function from a file to what the run in the folder `path` says of it.
+
+    The function raises DataError where a file can't be read as the run's data was; this raises
+    RunDirectoryError or CheckpointError where the run can't be used.
+    """
+    config, data, network = stored_network(path)
     if data.reading is None:
         raise RunDirectoryError(
             f"the data set {data.name} of the run in {path} has no way to read single files"
         )
     reading, options = data.reading, build_options(config)
     device = device_type(config)
-    resolve_backend(config.backend, device)
-    with as_config_errors():
-        network = build_model(config, data)
-    if config.precision == "64-true":
-        network.double()
-    load_weights(run.weights, network)
-    network.to(device).eval()
+    network.to(device)
     dtype = next(network.parameters()).dtype
 
     @torch.no_grad()

@@ -20,6 +20,7 @@ from tempreg.build import (
     build_objective,
     build_optimizer,
     build_schedule,
+    load_first_weights,
 )
 from tempreg.config import (
     ConfigError,
@@ -102,9 +103,9 @@ def train(
             data = build_data(config)
             backend = resolve_backend(config.backend, device_type(config))
             augmentation = build_augmentation(config, data)
-            network: nn.Module = build_model(config, data)
-            if config.sync_batch_norm:
-                network = with_sync_batch_norm(network)
+            built = build_model(config, data)
+            taken = None if run.checkpoint.exists() else load_first_weights(config, built)
+            network = with_sync_batch_norm(built) if config.sync_batch_norm else built
             objective = build_objective(config, network)
         board = Board(run) if config.tensorboard else None
         optimizer = build_optimizer(config, network)
@@ -139,6 +140,11 @@ def train(
         )
         for remark in data.remarks:
             trainer.reporter.remark(remark)
+        if taken is not None:
+            trainer.reporter.remark(
+                f"weights of {config.model.weights}: {len(taken.matched)} layers taken, "
+                f"{len(taken.ignored)} tensors ignored"
+            )
         with processes.agreeing():
             if processes.first:
                 held.enter_context(run.locked())
@@ -250,11 +256,12 @@ def _write_card(
     network: nn.Module,
     summary: dict[str, Any],
 ) -> None:
-    """The model card, without the path of the data, which is nobody else's business."""
+    """The model card, without paths on this machine, which are nobody else's business."""
     environment = run.read_json(run.environment)
     chosen = _chosen(config)
     chosen |= {k: v for k, v in _flat(config_to_dict(config)) if k in _ON_CARD}
-    chosen.pop("data.path", None)
+    for path in ("data.path", "model.weights"):
+        chosen.pop(path, None)
     facts = CardFacts(
         name=run.path.resolve().name,
         network=config.model.name,

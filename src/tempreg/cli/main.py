@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": "train several objectives alike, and report how they differ",
     "report": "make the report of a study or a run again, from its files",
     "predict": "class and confidence of images or recordings, by timestep",
+    "export": "write a finished run's network as NIR, ONNX or a torch.export program",
     "data": "list, check and fetch data sets",
     "presets": "list the presets",
     "config": "print the settings of a preset or file as YAML",

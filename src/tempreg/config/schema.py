@@ -126,6 +126,9 @@ class ModelConfig:
     detach_reset: bool = _setting(False, "no gradient through the reset")
     channels: tuple[int, ...] | None = _setting(None, "csnn only: channels of each layer")
     dropout: float = _setting(0.0, "csnn and vggsnn: before the head, in [0, 1)")
+    weights: str | None = _setting(
+        None, "file to start from, safetensors or a state dict, matched by structure"
+    )
 
     def __post_init__(self) -> None:
         _require(self.tau >= 1, f"model.tau must be >= 1, got {self.tau}")

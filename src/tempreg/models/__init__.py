@@ -2,5 +2,13 @@
 
 from tempreg.models.base import SpikingNetwork
 from tempreg.models.registry import MODELS, create_model
+from tempreg.models.weights import WeightsError, WeightsReport, load_weights
 
-__all__ = ["MODELS", "SpikingNetwork", "create_model"]
+__all__ = [
+    "MODELS",
+    "SpikingNetwork",
+    "WeightsError",
+    "WeightsReport",
+    "create_model",
+    "load_weights",
+]
