@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.table import NOTHING, filled
+
 from tempreg.bench.results import Results
 
 PAGE = "Before.\n<!-- table: lif, time -->\nold\n<!-- end -->\nAfter.\n"
