@@ -18,8 +18,6 @@ from tempreg.functional import lif
 
 WIDTHS = {"full": (4096, 65_536, 1 << 20, 1_000_003), "quick": (65_536, 65_537)}
 STEPS = {"full": (4, 8, 16, 32), "quick": (4, 8)}
-MOST_SLOW = 32 << 20
-"""Elements above which only the fast ways run: the others would take minutes and gigabytes."""
 
 
 def alone(what: str, steps: str, neurons: str) -> float:

@@ -21,7 +21,7 @@ from tempreg.objectives import TRTLoss
 
 
 class Setting(NamedTuple):
-    """What a network is measured with; `channels` is csnn's. Final."""
+    """What a network is measured with; those with `channels` are a csnn. Final."""
 
     in_channels: int
     size: int
@@ -31,6 +31,7 @@ class Setting(NamedTuple):
 
 
 SETTINGS = {
+    "tiny": Setting(2, 8, 2, 2, (4,)),  # to have loaded what is loaded once
     "csnn": Setting(2, 34, 6, 8, (16, 32, 64)),
     "vggsnn": Setting(2, 48, 10, 8),
     "resnet19": Setting(3, 32, 4, 8),
@@ -44,7 +45,8 @@ def network(name: str, variant: str) -> SpikingNetwork:
     setting = SETTINGS[name]
     options: dict[str, Any] = {} if setting.channels is None else {"channels": setting.channels}
     model = create_model(
-        name, num_classes=10, in_channels=setting.in_channels, num_steps=setting.steps,
+        "csnn" if setting.channels else name,
+        num_classes=10, in_channels=setting.in_channels, num_steps=setting.steps,
         input_size=setting.size, detach_reset=variant == "tempreg, detached reset",
         backend="reference" if variant == "tempreg, reference" else "auto", **options,
     )  # fmt: skip
