@@ -139,7 +139,10 @@ def test_analyses_become_columns_and_sections(tempreg: CommandLine, tmp_path: Pa
     result = tempreg("compare", "nmnist-trt", "--objectives", "rate,trt", "--seeds", "2", *words)
     assert result.returncode == 0, result.stderr
     for row in rows(tmp_path / "s" / "results.csv"):
-        for name in ("gradient_decay", "fisher_centroid_first", "fisher_centroid_end"):
+        for name in (
+            "gradient_decay", "fisher_centroid_first", "fisher_centroid_end", "firing_rate",
+            "synaptic_operations", "energy_nj",
+        ):  # fmt: skip
             assert float(row[name]) > 0
     page = (tmp_path / "s" / "report.html").read_text()
     assert "trt minus rate" in page
