@@ -46,7 +46,7 @@ def tempreg(tmp_path: Path) -> CommandLine:
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -8,7 +8,6 @@ import numpy as np
 
 from tempreg.report.analyses import centroids, read_analyses
 
-
 _OF_SPIKES = {
     "firing_rate": ("rate", False),
     "synaptic_operations": ("operations", True),
