@@ -19,7 +19,7 @@ from tempreg.study.report import write_study_report
 from tempreg.study.results import StudyData, load_study
 
 ROOT = Path(__file__).parents[1]
-KEPT = ("report.html", "results.csv", "results.md", "costs.csv", "study.yaml", "chosen.json")
+KEPT = ("report.html", "results.csv", "costs.csv", "study.yaml", "chosen.json")
 BEGIN, END = "<!-- claims: begin -->\n", "<!-- claims: end -->\n"
 
 

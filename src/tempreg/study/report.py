@@ -95,5 +95,7 @@ def _environment_sections(study: StudyData) -> list[Section]:
     """Of the first finished run; the others' are in their folders."""
     for run in study.runs:
         if run.folder is not None and (path := run.folder / "environment.json").is_file():
-            return [environment_section(read_json(path))]
+            facts = read_json(path)
+            facts.pop("command", None)  # the study's stands under "How to repeat it"
+            return [environment_section(facts)]
     return [Section("Environment", ["Not recorded."])]
