@@ -30,8 +30,11 @@ def main(words: list[str]) -> None:
         studies[name] = publish(name, Path(folder))
     table = claims_table(studies)
     sentences = "".join(
-        f"## {name}\n\n" + "".join(f"- {claim.sentence}\n" for claim in made) + "\n"
-        for name, (_, made) in studies.items()
+        f"## {name}\n\n[The whole report]({name}/report.html), made by\n\n"
+        f"    {study.facts['command']}\n\n"
+        + "".join(f"- {claim.sentence}\n" for claim in made)
+        + "\n"
+        for name, (study, made) in studies.items()
     )
     head = "# The paper's claims, as our studies have them\n\n"
     write_text(ROOT / "docs/study/claims.md", f"{head}{table}\n{sentences}".rstrip() + "\n")
