@@ -2,4 +2,5 @@
 #include "lif_types.h"
 
 #include "lif_body.h"
+#include "lif_strips.h"
 #include "lif_calls.h"

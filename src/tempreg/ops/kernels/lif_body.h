@@ -13,9 +13,10 @@
  */
 
 /* What a layer computes. kind is HARD or SOFT; exact says that 1 / tau is a power of two, so
- * that v * (1 / tau) is v / tau to the last bit, without a division. */
+ * that v * decay, decay being 1 / tau, is v / tau to the last bit, without a division; over is
+ * 1 / (p * p). */
 typedef struct {
-    REAL tau, vth, vr, p;
+    REAL tau, decay, vth, vr, p, over;
     int kind, exact, surrogate, detach;
 } NAME(layer);
 
@@ -23,11 +24,11 @@ static NAME(layer) NAME(layer_of)(double tau, double vth, double vr, double p, i
                                   int surrogate, int detach) {
     int exponent;
     int exact = frexp((double)(REAL)tau, &exponent) == 0.5;
-    NAME(layer) made = {(REAL)tau, (REAL)vth, (REAL)vr, (REAL)p, kind, exact, surrogate, detach};
+    NAME(layer) made = {(REAL)tau, 1 / (REAL)tau, (REAL)vth, (REAL)vr, (REAL)p,
+                        1 / ((REAL)p * (REAL)p), kind, exact, surrogate, detach};
     return made;
 }
 
-/* over is 1 / (p * p) */
 static inline REAL NAME(phi)(REAL u, REAL p, REAL over, int surrogate) {
     REAL a = FABS(u);
     if (surrogate == 0) { /* triangle */
@@ -63,15 +64,24 @@ static inline REAL NAME(reset)(REAL h, REAL vth, REAL vr, int kind) {
 #define DECAYED(v) (exact ? (v) * decay : (v) / tau)
 #define CURRENT(row, i) (affine ? (row)[i] * alpha[i] + beta[i] : (row)[i])
 
+/* Asks for a row of the strip that comes next, which the processor doesn't foresee. */
+#define FETCH(row, use)                                                                        \
+    if (m == STRIP)                                                                            \
+        for (int64_t i = 0; i < STRIP; i += LINE) __builtin_prefetch((row) + STRIP + i, use)
+#define TO_READ 0
+#define TO_WRITE 1
+
 /* Spikes of the block; v goes from the state before the first timestep to that after the last. */
 static ALWAYS_INLINE void NAME(forward_block)(
     const REAL *x, int64_t x_step, const REAL *restrict alpha, const REAL *restrict beta, REAL *s,
     int64_t N, REAL *restrict v, int64_t T, int64_t m, const NAME(layer) *layer, int kind,
     int exact, int affine) {
-    const REAL tau = layer->tau, decay = 1 / tau, vth = layer->vth, vr = layer->vr;
+    const REAL tau = layer->tau, decay = layer->decay, vth = layer->vth, vr = layer->vr;
     for (int64_t t = 0; t < T; t++) {
         const REAL *restrict xt = x + t * x_step;
         REAL *restrict st = s + t * N;
+        FETCH(xt, TO_READ);
+        FETCH(st, TO_WRITE);
         for (int64_t i = 0; i < m; i++) {
             REAL h = DECAYED(v[i]) + CURRENT(xt, i);
             st[i] = NAME(spike)(h, vth);
@@ -85,12 +95,14 @@ static ALWAYS_INLINE void NAME(charge_block)(
     const REAL *x, int64_t x_step, const REAL *restrict alpha, const REAL *restrict beta,
     const REAL *restrict v, REAL *h, int64_t T, int64_t m, const NAME(layer) *layer, int kind,
     int exact, int affine) {
-    const REAL tau = layer->tau, decay = 1 / tau, vth = layer->vth, vr = layer->vr;
+    const REAL tau = layer->tau, decay = layer->decay, vth = layer->vth, vr = layer->vr;
+    FETCH(x, TO_READ);
     for (int64_t i = 0; i < m; i++) h[i] = DECAYED(v[i]) + CURRENT(x, i);
     for (int64_t t = 1; t < T; t++) {
         const REAL *restrict xt = x + t * x_step;
         const REAL *restrict before = h + (t - 1) * m;
         REAL *restrict now = h + t * m;
+        FETCH(xt, TO_READ);
         for (int64_t i = 0; i < m; i++) {
             REAL kept = NAME(reset)(before[i], vth, vr, kind);
             now[i] = DECAYED(kept) + CURRENT(xt, i);
@@ -106,7 +118,7 @@ static ALWAYS_INLINE void NAME(backward_block)(
     const REAL *x, int64_t x_step, const REAL *restrict mean, REAL *restrict sum,
     REAL *restrict dot, int64_t T, int64_t m, const NAME(layer) *layer, int kind, int surrogate,
     int affine) {
-    const REAL p = layer->p, over = 1 / (p * p), decay = 1 / layer->tau;
+    const REAL p = layer->p, over = layer->over, decay = layer->decay;
     const REAL vth = layer->vth, vr = layer->vr;
     const int detach = layer->detach;
     for (int64_t t = T - 1; t >= 0; t--) {
@@ -114,6 +126,8 @@ static ALWAYS_INLINE void NAME(backward_block)(
         const REAL *restrict gst = gs + t * N;
         const REAL *restrict now = h + t * m;
         REAL *restrict ght = gh + t * gh_step;
+        FETCH(gst, TO_READ);
+        FETCH(ght, TO_WRITE);
         for (int64_t i = 0; i < m; i++) {
             REAL f = NAME(phi)(now[i] - vth, p, over, surrogate); /* NaN where h is */
             REAL kept = kind == SOFT || !(now[i] > vth) ? (REAL)1 : (REAL)0;

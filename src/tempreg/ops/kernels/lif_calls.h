@@ -15,8 +15,12 @@ void NAME(lif_forward)(const REAL *x, int64_t x_step, const REAL *v0, int64_t v0
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {
         int64_t m = N - n < block ? N - n : block;
-        for (int64_t i = 0; i < m; i++) v[n + i] = v0[(n + i) * v0_step];
-        NAME(forward_any)(x + n, x_step, 0, 0, s + n, N, v + n, T, m, &layer, 0);
+        int64_t done = NAME(forward_strips)(x + n, x_step, v0 + n * v0_step, v0_step, s + n, v + n,
+                                            T, N, m, &layer);
+        if (done == m) continue;
+        int64_t at = n + done, left = m - done;
+        NAME(take)(v + at, v0 + at * v0_step, v0_step, left);
+        NAME(forward_any)(x + at, x_step, 0, 0, s + at, N, v + at, T, left, &layer, 0);
     }
 }
 
@@ -28,7 +32,7 @@ void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const R
                         double tau64, double vth, double vr, double p, int kind, int surrogate,
                         int detach, int threads) {
     const NAME(layer) layer = NAME(layer_of)(tau64, vth, vr, p, kind, surrogate, detach);
-    const REAL tau = layer.tau, decay = 1 / tau;
+    const REAL tau = layer.tau, decay = layer.decay;
     const int exact = layer.exact;
     large_result(gx, T * N * (int64_t)sizeof(REAL));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
@@ -36,12 +40,16 @@ void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const R
         int64_t m = N - n < block ? N - n : block;
         REAL *h = scratch + (int64_t)THREAD_NUMBER * T * block;
         REAL first[MOST_BLOCK], g[MOST_BLOCK];
-        for (int64_t i = 0; i < m; i++) {
-            first[i] = v0[(n + i) * v0_step];
-            g[i] = gv[(n + i) * gv_step];
-        }
-        NAME(charge_any)(x + n, x_step, 0, 0, first, h, T, m, &layer, 0);
-        NAME(backward_any)(gs + n, N, h, gx + n, N, g, 0, 0, 0, 0, 0, T, m, &layer, 0);
+        int64_t done = 0; /* gtau needs h of the whole block */
+        if (!gv0)
+            done = NAME(backward_strips)(gs + n, gv + n * gv_step, gv_step, x + n, x_step,
+                                         v0 + n * v0_step, v0_step, gx + n, T, N, m, &layer);
+        int64_t at = n + done, left = m - done;
+        if (left == 0) continue;
+        NAME(take)(first, v0 + at * v0_step, v0_step, left);
+        NAME(take)(g, gv + at * gv_step, gv_step, left);
+        NAME(charge_any)(x + at, x_step, 0, 0, first, h, T, left, &layer, 0);
+        NAME(backward_any)(gs + at, N, h, gx + at, N, g, 0, 0, 0, 0, 0, T, left, &layer, 0);
         if (!gv0) continue;
         for (int64_t i = 0; i < m; i++) {
             gv0[n + i] = g[i];

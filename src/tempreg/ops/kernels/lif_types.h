@@ -13,6 +13,13 @@
 
 /* Neurons a block: rows long enough for the prefetcher, few enough bytes for level 2. */
 #define MOST_BLOCK 8192
+/* Where there are few timesteps and nothing but LIF, blocks are cut in strips of so few neurons
+ * that all they need stays in level 1. With many timesteps their short rows would come too slowly
+ * from memory. */
+#define STRIP 64
+#define STRIP_STEPS 8
+/* Elements of a cache line. */
+#define LINE (64 / (int64_t)sizeof(REAL))
 /* The same where rows of a batch norm's numbers lie beside those of the neurons. */
 #define NORM_BLOCK 2048
 /* Channels whose statistics are found together: planes are read in the order of memory. */
