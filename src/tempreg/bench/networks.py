@@ -101,14 +101,14 @@ class Step:
     run: Callable[[], list[Tensor]]
 
 
-def training_step(name: str, variant: str) -> Step:
+def training_step(name: str, variant: str, dtype: torch.dtype = torch.float32) -> Step:
     """Forward, objective, backward, Adam; `run` returns logits and gradients.
 
     Peers' networks see images as T equal frames and have the loss as published, in loops; ours
     and ReLU's have TRTLoss and pass the first layer once.
     """
     setting = SETTINGS[name]
-    model, x = network(name, variant), inputs(setting)
+    model, x = network(name, variant).to(dtype), inputs(setting).to(dtype)
     y = torch.arange(setting.batch) % 10
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     criterion: Callable[[Tensor, Tensor], Tensor]
