@@ -1,5 +1,6 @@
 /* LIF alone over few timesteps: a block of m neurons in strips (see lif_types.h), for one element
- * type. Both return how many neurons they did: the last m % STRIP are left to the caller.
+ * type. Both return how many neurons they did: the last m % STRIP are left to the caller, and all
+ * where T is large or 1 / tau isn't exact (what is compiled is what a first call waits for).
  * Arguments as in lif_calls.h, from the block's first neuron on. */
 
 /* The states of m neurons, from one for each (step 1) or one for all (step 0). */
@@ -15,19 +16,18 @@ static int64_t NAME(forward_strips)(const REAL *x, int64_t x_step, const REAL *v
                                     REAL *s, REAL *v, int64_t T, int64_t N, int64_t m,
                                     const NAME(layer) *layer) {
     int64_t i = 0;
-    if (T > STRIP_STEPS) return 0;
-#define RUN(KIND, EXACT)                                                                          \
-    for (; i + STRIP <= m; i += STRIP) {                                                          \
-        REAL state[STRIP];                                                                        \
-        NAME(take)(state, v0 + i * v0_step, v0_step, STRIP);                                      \
-        NAME(forward_block)(x + i, x_step, 0, 0, s + i, N, state, T, STRIP, layer, KIND, EXACT, 0); \
-        memcpy(v + i, state, sizeof state);                                                       \
+    if (T > STRIP_STEPS || !layer->exact) return 0;
+#define RUN(KIND)                                                                             \
+    for (; i + STRIP <= m; i += STRIP) {                                                      \
+        REAL state[STRIP];                                                                    \
+        NAME(take)(state, v0 + i * v0_step, v0_step, STRIP);                                  \
+        NAME(forward_block)(x + i, x_step, 0, 0, s + i, N, state, T, STRIP, layer, KIND, 1, 0); \
+        memcpy(v + i, state, sizeof state);                                                   \
     }
-    switch (layer->kind * 2 + layer->exact) {
-        case 0: RUN(HARD, 0); break;
-        case 1: RUN(HARD, 1); break;
-        case 2: RUN(SOFT, 0); break;
-        default: RUN(SOFT, 1); break;
+    if (layer->kind == HARD) {
+        RUN(HARD)
+    } else {
+        RUN(SOFT)
     }
 #undef RUN
     return i;
@@ -38,29 +38,25 @@ static int64_t NAME(backward_strips)(const REAL *gs, const REAL *gv, int64_t gv_
                                      int64_t T, int64_t N, int64_t m, const NAME(layer) *layer) {
     REAL h[STRIP_STEPS * STRIP], state[STRIP], g[STRIP];
     int64_t i = 0;
-    if (T > STRIP_STEPS) return 0;
-#define RUN(KIND, EXACT, SURROGATE)                                                               \
-    for (; i + STRIP <= m; i += STRIP) {                                                          \
-        NAME(take)(state, v0 + i * v0_step, v0_step, STRIP);                                      \
-        NAME(take)(g, gv + i * gv_step, gv_step, STRIP);                                          \
-        NAME(charge_block)(x + i, x_step, 0, 0, state, h, T, STRIP, layer, KIND, EXACT, 0);       \
-        NAME(backward_block)(gs + i, N, h, gx + i, N, g, 0, 0, 0, 0, 0, T, STRIP, layer, KIND,    \
-                             SURROGATE, 0);                                                       \
+    if (T > STRIP_STEPS || !layer->exact) return 0;
+#define RUN(KIND, SURROGATE)                                                                   \
+    for (; i + STRIP <= m; i += STRIP) {                                                       \
+        NAME(take)(state, v0 + i * v0_step, v0_step, STRIP);                                   \
+        NAME(take)(g, gv + i * gv_step, gv_step, STRIP);                                       \
+        NAME(charge_block)(x + i, x_step, 0, 0, state, h, T, STRIP, layer, KIND, 1, 0);        \
+        NAME(backward_block)(gs + i, N, h, gx + i, N, g, 0, 0, 0, 0, 0, T, STRIP, layer, KIND, \
+                             SURROGATE, 0);                                                    \
     }
-#define RUN_ANY(SURROGATE)                        \
-    switch (layer->kind * 2 + layer->exact) {     \
-        case 0: RUN(HARD, 0, SURROGATE); break;   \
-        case 1: RUN(HARD, 1, SURROGATE); break;   \
-        case 2: RUN(SOFT, 0, SURROGATE); break;   \
-        default: RUN(SOFT, 1, SURROGATE); break;  \
+    switch (layer->surrogate * 2 + layer->kind) {
+        case 0: RUN(HARD, 0) break;
+        case 1: RUN(SOFT, 0) break;
+        case 2: RUN(HARD, 1) break;
+        case 3: RUN(SOFT, 1) break;
+        case 4: RUN(HARD, 2) break;
+        case 5: RUN(SOFT, 2) break;
+        case 6: RUN(HARD, 3) break;
+        default: RUN(SOFT, 3) break;
     }
-    switch (layer->surrogate) {
-        case 0: RUN_ANY(0); break;
-        case 1: RUN_ANY(1); break;
-        case 2: RUN_ANY(2); break;
-        default: RUN_ANY(3); break;
-    }
-#undef RUN_ANY
 #undef RUN
     return i;
 }
