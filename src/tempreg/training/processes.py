@@ -113,6 +113,9 @@ class Processes:
         if not found:
             return
         rank, error = found[0]
+        if self.world > 1:
+            # Its threads would notice that others end, and abort a process that is ending itself.
+            torch.distributed.destroy_process_group()
         if not self.first:
             raise SystemExit(_exit_code(error))
         if rank > 0 and not isinstance(error, OSError):
