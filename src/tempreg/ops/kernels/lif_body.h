@@ -64,13 +64,6 @@ static inline REAL NAME(reset)(REAL h, REAL vth, REAL vr, int kind) {
 #define DECAYED(v) (exact ? (v) * decay : (v) / tau)
 #define CURRENT(row, i) (affine ? (row)[i] * alpha[i] + beta[i] : (row)[i])
 
-/* Asks for a row of the strip that comes next, which the processor doesn't foresee. */
-#define FETCH(row, use)                                                                        \
-    if (m == STRIP)                                                                            \
-        for (int64_t i = 0; i < STRIP; i += LINE) __builtin_prefetch((row) + STRIP + i, use)
-#define TO_READ 0
-#define TO_WRITE 1
-
 /* Spikes of the block; v goes from the state before the first timestep to that after the last. */
 static ALWAYS_INLINE void NAME(forward_block)(
     const REAL *x, int64_t x_step, const REAL *restrict alpha, const REAL *restrict beta, REAL *s,
@@ -80,8 +73,6 @@ static ALWAYS_INLINE void NAME(forward_block)(
     for (int64_t t = 0; t < T; t++) {
         const REAL *restrict xt = x + t * x_step;
         REAL *restrict st = s + t * N;
-        FETCH(xt, TO_READ);
-        FETCH(st, TO_WRITE);
         for (int64_t i = 0; i < m; i++) {
             REAL h = DECAYED(v[i]) + CURRENT(xt, i);
             st[i] = NAME(spike)(h, vth);
@@ -96,13 +87,11 @@ static ALWAYS_INLINE void NAME(charge_block)(
     const REAL *restrict v, REAL *h, int64_t T, int64_t m, const NAME(layer) *layer, int kind,
     int exact, int affine) {
     const REAL tau = layer->tau, decay = layer->decay, vth = layer->vth, vr = layer->vr;
-    FETCH(x, TO_READ);
     for (int64_t i = 0; i < m; i++) h[i] = DECAYED(v[i]) + CURRENT(x, i);
     for (int64_t t = 1; t < T; t++) {
         const REAL *restrict xt = x + t * x_step;
         const REAL *restrict before = h + (t - 1) * m;
         REAL *restrict now = h + t * m;
-        FETCH(xt, TO_READ);
         for (int64_t i = 0; i < m; i++) {
             REAL kept = NAME(reset)(before[i], vth, vr, kind);
             now[i] = DECAYED(kept) + CURRENT(xt, i);
@@ -126,8 +115,6 @@ static ALWAYS_INLINE void NAME(backward_block)(
         const REAL *restrict gst = gs + t * N;
         const REAL *restrict now = h + t * m;
         REAL *restrict ght = gh + t * gh_step;
-        FETCH(gst, TO_READ);
-        FETCH(ght, TO_WRITE);
         for (int64_t i = 0; i < m; i++) {
             REAL f = NAME(phi)(now[i] - vth, p, over, surrogate); /* NaN where h is */
             REAL kept = kind == SOFT || !(now[i] > vth) ? (REAL)1 : (REAL)0;

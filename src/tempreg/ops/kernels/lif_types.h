@@ -18,8 +18,6 @@
  * from memory. */
 #define STRIP 64
 #define STRIP_STEPS 8
-/* Elements of a cache line. */
-#define LINE (64 / (int64_t)sizeof(REAL))
 /* The same where rows of a batch norm's numbers lie beside those of the neurons. */
 #define NORM_BLOCK 2048
 /* Channels whose statistics are found together: planes are read in the order of memory. */
