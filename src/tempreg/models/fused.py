@@ -16,6 +16,7 @@ from torch.nn.modules import module as nn_module
 
 from tempreg.neurons import IF, LIF, Neuron
 from tempreg.ops.dispatch import resolve_backend
+from tempreg.ops.mapping import transformed
 from tempreg.ops.norm_lif import NormLIFSpec, norm_lif
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
@@ -45,7 +46,7 @@ def applies(x: Tensor, norm: nn.BatchNorm2d, neuron: Neuron) -> bool:
         and resolve_backend(neuron.backend, "cpu") == "compiled"
         and os.environ.get("TEMPREG_FUSE") != "0"
         and not torch.compiler.is_compiling()
-        and torch._C._functorch.peek_interpreter_stack() is None
+        and not transformed()
     )
 
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tempreg.ops.layout import zeros
+from tempreg.ops.mapping import signed, transformed
 from tempreg.ops.spec import LIFSpec
 
 
@@ -31,6 +32,7 @@ def _refuse_mapped_tau(dim: int | None) -> None:
         )
 
 
+@signed
 class LIFFunction(torch.autograd.Function):
     """(x, v0, tau, spec, backend) -> (spikes, last state); once differentiable. Final."""
 
@@ -56,7 +58,9 @@ class LIFFunction(torch.autograd.Function):
         gs = zeros(x) if gs is None else gs
         gv = zeros(v0) if gv is None else gv
         _, of_v0, of_tau, *_ = ctx.needs_input_grad
-        gx, *rest = LIFBackward.apply(gs, gv, x, v0, tau, ctx.spec, ctx.backend, of_v0 or of_tau)
+        seen = torch.is_grad_enabled() or transformed()
+        gradient = LIFBackward.apply if seen else LIFBackward.forward
+        gx, *rest = gradient(gs, gv, x, v0, tau, ctx.spec, ctx.backend, of_v0 or of_tau)
         gv0 = rest[0] if of_v0 else None
         gtau = rest[1].sum() if of_tau else None
         return gx, gv0, gtau, None, None
@@ -70,6 +74,7 @@ class LIFFunction(torch.autograd.Function):
         return LIFFunction.apply(x, v0, tau, spec, backend), (1, 0)
 
 
+@signed
 class LIFBackward(torch.autograd.Function):
     """The gradient of `LIFFunction`; refuses to be differentiated. Final."""
 

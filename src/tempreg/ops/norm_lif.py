@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from tempreg.ops import norm_c
-from tempreg.ops.mapping import one_by_one
+from tempreg.ops.mapping import one_by_one, signed
 from tempreg.ops.spec import LIFSpec
 from tempreg.surrogate import SURROGATE_CODES
 
@@ -72,6 +72,7 @@ def _affine(
     return alpha, beta, invstd
 
 
+@signed
 class NormLIF(torch.autograd.Function):
     """(x, weight, bias, mean, var, spec) -> (spikes, mean, var); once differentiable. Final."""
 
@@ -113,6 +114,7 @@ class NormLIF(torch.autograd.Function):
         )
 
 
+@signed
 class NormLIFBackward(torch.autograd.Function):
     """The gradients of `NormLIF`; refuses to be differentiated. Final."""
 

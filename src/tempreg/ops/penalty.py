@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from tempreg.ops.mapping import one_by_one
+from tempreg.ops.mapping import one_by_one, signed, transformed
 from tempreg.ops.penalty_operators import value_and_slope_operator, value_operator
 
 LARGEST_EXPONENT = 60.0
@@ -69,6 +69,7 @@ def penalty(params: list[Tensor], terms: PenaltyTerms) -> Tensor:
     return torch.stack([v.to(values[0].device, dtype) for v in values]).sum()
 
 
+@signed
 class _Penalty(torch.autograd.Function):
     """R of one tensor, and its slope R' for the backward pass. Final."""
 
@@ -92,8 +93,7 @@ class _Penalty(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
         (w,), upstream = ctx.saved_tensors, grad_outputs[0]
         slope, ctx.slope = ctx.slope, None
-        mapped = torch._C._functorch.peek_interpreter_stack() is not None
-        if slope is None or mapped or torch.is_grad_enabled():
+        if slope is None or transformed() or torch.is_grad_enabled():
             return _PenaltyGradient.apply(w, upstream, ctx.terms), None
         # A pass over the slope costs as much as finding it; elsewhere than on a CPU, asking does.
         if torch.compiler.is_compiling() or upstream.device.type != "cpu" or upstream.item() != 1:
@@ -101,6 +101,7 @@ class _Penalty(torch.autograd.Function):
         return slope.to(w.dtype), None
 
 
+@signed
 class _PenaltyGradient(torch.autograd.Function):
     """upstream * R'(w) of one tensor. Final."""
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tempreg.ops import cbuild
+from tempreg.ops.mapping import signed
 
 _PARALLEL_FROM = 65_536
 _SUFFIX = {torch.float32: "float", torch.float64: "double"}
@@ -41,6 +42,7 @@ def average_pool_2x2(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 2)
 
 
+@signed
 class _AveragePool(torch.autograd.Function):
     """[..., H, W] -> [..., H // 2, W // 2]. Final."""
 
@@ -68,6 +70,7 @@ class _AveragePool(torch.autograd.Function):
         return _AveragePool.apply(x.movedim(in_dims[0], 0)), 0
 
 
+@signed
 class _AveragePoolBackward(torch.autograd.Function):
     """The gradient of `_AveragePool`, which is linear. Final."""
 
