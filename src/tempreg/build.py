@@ -17,6 +17,7 @@ from tempreg.config.objective_names import parse_objective
 from tempreg.data import Augmentation, DataOptions, DataSet, load_dataset
 from tempreg.data.augment import RandAugmentation
 from tempreg.data.resample import cross_validation, fewer
+from tempreg.data.splits import usable
 from tempreg.errors import RequestError
 from tempreg.models import MODELS, SpikingNetwork, WeightsReport, create_model, load_weights
 from tempreg.objectives import (
@@ -51,7 +52,7 @@ def build_data(config: RunConfig) -> DataSet:
         )
     if settings.train_size is not None:
         data = fewer(data, settings.train_size, settings.split_seed)
-    return data
+    return usable(data)
 
 
 def build_options(config: RunConfig) -> DataOptions:

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tempreg.objectives.labels import check_classes, check_probabilities
+
 Outputs = Tensor | Sequence[Tensor]
 
 
@@ -47,7 +49,8 @@ class Objective(nn.Module, ABC):
         """The loss, a scalar.
 
         Raises:
-            ValueError: the shapes of outputs and targets don't fit; both are named.
+            ValueError: the shapes of outputs and targets don't fit, and both are named; or a target
+                is no class, or no probability.
         """
         outputs = time_first(outputs, self.time_dim)
         check_targets(outputs, targets)
@@ -76,12 +79,13 @@ def time_first(outputs: Outputs, time_dim: int) -> Tensor:
 
 
 def check_targets(outputs: Tensor, targets: Tensor) -> None:
-    """ValueError where targets are neither indices [B, *D] nor probabilities [B, C, *D]."""
+    """ValueError where targets are neither class indices [B, *D] nor probabilities [B, C, *D]."""
     steps, batch, classes, *rest = outputs.shape
     if steps < 1:
         raise ValueError(f"outputs {[*outputs.shape]} have no timestep: T must be at least 1")
     indices, distribution = (batch, *rest), (batch, classes, *rest)
     if targets.shape == distribution:
+        check_probabilities(targets)
         return
     if targets.shape == indices:
         if targets.is_floating_point() or targets.is_complex():
@@ -89,6 +93,7 @@ def check_targets(outputs: Tensor, targets: Tensor) -> None:
                 f"targets of shape {[*targets.shape]} are taken as class indices and must be of "
                 f"an integer dtype, got {targets.dtype}"
             )
+        check_classes(targets, classes)
         return
     raise ValueError(
         f"targets of shape {[*targets.shape]} don't match outputs of shape {[*outputs.shape]} "

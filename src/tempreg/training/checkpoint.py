@@ -139,6 +139,11 @@ def load_weights(path: Path, model: nn.Module) -> None:
                 f"the weights file {path} belongs to another network: {name} has shape "
                 f"{[*tensor.shape]}, expected {[*expected[name].shape]}"
             )
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"the weights file {path} holds numbers in {name} that are not finite: restore it, "
+                "or train again"
+            )
     model.load_state_dict(tensors)
 
 
