@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a case a line
 """Every bad input that is tried through the command line, and what its sentence must say.
 
 A case is run in a folder of its own with `own.npz` (30 images, 3 classes) and `run`, a finished run
@@ -138,7 +139,7 @@ def cut(name: str, share: float = 0.5, also: str | None = None) -> Prepare:
     return prepare
 
 
-def weights(change: Callable[[dict[str, torch.Tensor]], None], name: str = "run/model.safetensors") -> Prepare:  # fmt: skip  # noqa: E501
+def weights(change: Callable[[dict[str, torch.Tensor]], None], name: str = "run/model.safetensors") -> Prepare:  # fmt: skip
     """The run's weights, changed."""
 
     def prepare(folder: Path) -> None:
@@ -233,7 +234,7 @@ def _float(value: float) -> Any:
     return changed
 
 
-EVENTS = OWN.replace("npz --data own.npz", "event-folder --data events") + " --out new --data.cache false"  # fmt: skip  # noqa: E501
+EVENTS = OWN.replace("npz --data own.npz", "event-folder --data events") + " --out new --data.cache false"  # fmt: skip
 
 CASES: tuple[Case, ...] = (
     Case("Words", "a command that isn't there", "trane", "did you mean 'train'"),

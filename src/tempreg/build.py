@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -124,6 +125,16 @@ def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:
             backend=config.backend,
             **options,
         )
+
+
+def check_batches(config: RunConfig, data: DataSet, network: nn.Module) -> None:
+    """TooFewValues where batch norm can't take statistics of the smallest batch of a process."""
+    smallest = len(data.train) % config.batch_size or config.batch_size
+    if config.num_steps > 1 or smallest > config.devices * config.num_nodes:
+        return
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        x = torch.zeros(1, data.in_channels, *data.input_size)
+        copy.deepcopy(network).train()(x)
 
 
 def load_first_weights(config: RunConfig, model: SpikingNetwork) -> WeightsReport | None:

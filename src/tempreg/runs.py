@@ -21,6 +21,7 @@ from tempreg.build import (
     build_objective,
     build_optimizer,
     build_schedule,
+    check_batches,
     load_first_weights,
 )
 from tempreg.config import (
@@ -106,6 +107,7 @@ def train(
             backend = resolve_backend(config.backend, device_type(config))
             augmentation = build_augmentation(config, data)
             built = build_model(config, data)
+            check_batches(config, data, built)
             taken = None if run.checkpoint.exists() else load_first_weights(config, built)
             network = with_sync_batch_norm(built) if config.sync_batch_norm else built
             objective = build_objective(config, network)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +104,18 @@ def test_batch_norm_of_one_value_is_refused(own: Path) -> None:
         assert network.eval()(torch.rand(1, 1, 4, 4)).shape == (1, 1, 3)
 
 
+def test_a_last_batch_that_batch_norm_cannot_take_is_refused_before_anything_runs(
+    own: Path,
+) -> None:
+    for batch_size in (1, 23):  # of 24 training images
+        setting = config(
+            own, num_steps=1, batch_size=batch_size, model={"name": "sew_resnet18", "channels": None}
+        )  # fmt: skip
+        with pytest.raises(TooFewValues, match="more than one value a channel"):
+            train(setting, own / "run")
+        assert not (own / "run").exists()
+
+
 def test_constant_images(tmp_path: Path) -> None:
     np.savez(tmp_path / "own.npz", **arrays(x=np.full((30, 8, 8), 7, np.uint8)))
     summary = train(config(tmp_path), tmp_path / "run")
@@ -185,9 +196,8 @@ def test_settings_at_the_ends_of_their_ranges_train(own: Path, settings: dict[st
     assert math.isfinite(evaluate_run(own / "run").loss)
 
 
-def test_one_image_differs_in_nothing_but_its_label(own: Path) -> None:
-    """The folder of `own` trains the same whatever the type of its labels."""
+def test_a_run_is_the_same_whatever_the_type_of_its_labels(own: Path) -> None:
     first = train(config(own), own / "a")
     np.savez(own / "own.npz", **arrays(y=arrays()["y"].astype(np.uint8)))
-    second = train(replace(config(own)), own / "b")
+    second = train(config(own), own / "b")
     assert first["test_loss"] == second["test_loss"]
