@@ -3,8 +3,8 @@
     python benchmarks/long_runs.py [PART ...] [--steps 2000] [--again]
 
 Each part is a command in a process of its own. A step is a call of the function that it loops over;
-at each tenth, VmRSS and the number of open files are read from /proc, and the size of what the
-command has written by now. The first 200 steps are left out, in which allocators and kernels settle.
+at each tenth, resident memory and the number of open files are read from /proc, and the size of
+what the command has written by now. The first 200 steps are left out, in which allocators and kernels settle.
 What counts is the mean memory of the last quarter over that of the first. Parts that are in
 docs/reliability/long_runs.csv already are not run, unless with --again.
 """
@@ -57,7 +57,9 @@ def parts(steps: int) -> dict[str, Part]:
     train = ["nmnist-trt", *SMALL, "--epochs", epochs, "--out", "long"]
     files = ["images/0.png"] * steps
     return {
-        "train": Part(["train", *train], "tempreg.training.loop:Trainer._step", "long/metrics.jsonl"),
+        "train": Part(
+            ["train", *train], "tempreg.training.loop:Trainer._step", "long/metrics.jsonl"
+        ),
         "train, 1 worker": Part(
             ["train", *train, "--workers", "1"], "tempreg.training.loop:Trainer._step",
             "long/metrics.jsonl",

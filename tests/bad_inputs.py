@@ -318,7 +318,7 @@ CASES: tuple[Case, ...] = (
     Case("Data", "a folder for a data set that ships", "data check nmnist --data x", "ships with tempreg"),
     Case("Numbers", "a learning rate that diverges", f"{OWN} --out new --optimizer.name sgd --optimizer.lr 1e30 --optimizer.warmup-epochs 0", "the loss is not finite at epoch 1, batch 2", code=1),
     Case("Numbers", "a penalty that overflows", f"{OWN} --out new --objective.lam 1e200", "a lower objective.lam", code=1),
-    Case("Numbers", "a gradient too large to square", f"{OWN} --out new --objective.lam 1e25", "was too large to be squared", code=1),
+    Case("Numbers", "a gradient too large to square", f"{OWN} --out new --objective.lam 1e25", "its gradient or the square of it overflowed", code=1),
     Case("Numbers", "weight decay that diverges", f"{OWN} --out new --optimizer.weight-decay 1e200", "not finite", code=1),
     Case("Numbers", "one value for batch norm", f"{OWN} --out new --num-steps 1 --batch-size 1 --model.name sew_resnet18 --model.channels null", "batch norm"),
     Case("Runs", "a folder that holds something else", f"{OWN} --out other", "is not an empty folder", text("other/notes.txt", "mine")),

@@ -65,9 +65,8 @@ def test_fisher_information_of_nothing_has_no_centroid(own: Path) -> None:
 
     found = fisher_information(network, torch.zeros(4, 1, 8, 8), torch.zeros(4, dtype=torch.long))
     assert found.per_step.min() > 0  # the head's bias alone
-    bare = fisher_information(
-        torch.nn.Sequential(Alike(), torch.nn.Linear(1, 3, bias=False)), torch.zeros(4, 1), torch.zeros(4, dtype=torch.long)
-    )  # fmt: skip
+    still = torch.nn.Sequential(Alike(), torch.nn.Linear(1, 3, bias=False))
+    bare = fisher_information(still, torch.zeros(4, 1), torch.zeros(4, dtype=torch.long))
     assert (bare.per_step == 0).all()
     assert math.isnan(bare.centroid)
     assert np.isnan(bare.centroid_interval).all()
@@ -107,10 +106,9 @@ def test_batch_norm_of_one_value_is_refused(own: Path) -> None:
 def test_a_last_batch_that_batch_norm_cannot_take_is_refused_before_anything_runs(
     own: Path,
 ) -> None:
+    model = {"name": "sew_resnet18", "channels": None}
     for batch_size in (1, 23):  # of 24 training images
-        setting = config(
-            own, num_steps=1, batch_size=batch_size, model={"name": "sew_resnet18", "channels": None}
-        )  # fmt: skip
+        setting = config(own, num_steps=1, batch_size=batch_size, model=model)
         with pytest.raises(TooFewValues, match="more than one value a channel"):
             train(setting, own / "run")
         assert not (own / "run").exists()

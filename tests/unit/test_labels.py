@@ -1,4 +1,4 @@
-"""Targets that can't be meant are refused by every objective and analysis; data that isn't finite too."""
+"""Every objective and analysis refuses targets that can't be meant, and inputs that aren't finite."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ MADE: list[torch.amp.GradScaler] = []
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with 30 images, where runs compute in float16 and begin with a scale that overflows."""
+    """A folder with 30 images; runs compute in float16 and begin with a scale that overflows."""
     np.savez(tmp_path / "own.npz", **arrays())
 
     def half(_: RunConfig) -> Fabric:

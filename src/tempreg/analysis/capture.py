@@ -54,8 +54,8 @@ def check_finite(inputs: Tensor) -> None:
     if not (finite := torch.isfinite(inputs)).all():
         place = (~finite).nonzero()[0].tolist()
         raise ValueError(
-            f"inputs{place} is {inputs[tuple(place)].item()}: an analysis needs finite inputs; mend "
-            "the data or leave that sample out"
+            f"inputs{place} is {inputs[tuple(place)].item()}: an analysis needs finite inputs; "
+            "mend the data or leave that sample out"
         )
 
 

@@ -57,8 +57,8 @@ def load_weights(
         partial: take what fits, and leave the rest of both sides.
 
     Raises:
-        WeightsError: some number is not finite, some layer has no counterpart (without `partial`), none has, it can't be told
-            which norm is whose, or the file can't be read.
+        WeightsError: some layer has no counterpart (without `partial`), none has, it can't be told
+            which norm is whose, a number isn't finite, or the file can't be read.
     """
     tensors = _read(Path(source)) if isinstance(source, (str, Path)) else dict(source)
     own = model.state_dict()

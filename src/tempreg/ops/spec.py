@@ -68,8 +68,9 @@ def checked_tau(tau: float) -> float:
     """tau as a float, or ValueError: tau >= 1, because the membrane decays by 1/tau a step."""
     if not 1 <= tau <= LARGEST:
         raise ValueError(
-            f"tau must be a finite number >= 1, at most {LARGEST:g}, got {tau!r}: the membrane potential is multiplied "
-            "by 1/tau at each timestep (tau = 1 never leaks, a larger tau forgets faster)"
+            f"tau must be a finite number >= 1, at most {LARGEST:g}, got {tau!r}: the membrane "
+            "potential is multiplied by 1/tau at each timestep (tau = 1 never leaks, a larger tau "
+            "forgets faster)"
         )
     return float(tau)
 

@@ -216,13 +216,12 @@ class Trainer:
             self.reporter.step(size, totals.evaluation())
 
     def _check_steps(self, epoch: int) -> None:
-        """NonFiniteLoss where the steps of an epoch (from 0) changed nothing, or nothing any more.
-        """
+        """NonFiniteLoss where an epoch (from 0) ended with weights that can't move any more."""
         found = nonfinite_state(self.network, self.optimizer)
         if found:
             raise NonFiniteLoss(
                 f"the optimizer's {found} is not finite after epoch {epoch + 1}, so that it moves "
-                "no more: its gradient was too large to be squared; a lower objective.lam or "
+                "no more: its gradient or the square of it overflowed; a lower objective.lam or "
                 "optimizer.lr, or an optimizer.clip_norm, may help"
             )
         if scale_is_lost(self.fabric.strategy.precision):
