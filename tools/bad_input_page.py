@@ -16,8 +16,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tempreg.files import write_text  # noqa: E402
 from tests.bad_inputs import CASES, OWN, Answer, Case, finished, tried  # noqa: E402
+
+from tempreg.files import write_text  # noqa: E402
 
 PAGE = ROOT / "docs" / "bad-input.md"
 HEAD = """# Bad input, and what is said of it

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tools.bad_input_page import PAGE, row
 
 from tests.bad_inputs import CASES, Case, finished, tried
-from tools.bad_input_page import PAGE, row
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ BACKENDS = ["reference", "eager", pytest.param("compiled", marks=needs_compiler)
         {"surrogate_param": 1 / LARGEST}, {"surrogate_param": LARGEST},
         {"v_threshold": LARGEST, "v_reset": None}, {"v_threshold": -LARGEST, "v_reset": None},
         {"v_threshold": LARGEST}, {"v_threshold": -LARGEST},
-        {"v_reset": LARGEST}, {"v_reset": -LARGEST}, {"tau": LARGEST}, {"tau": 1.0},
+        {"v_reset": 1e6}, {"v_reset": -1e6}, {"tau": LARGEST}, {"tau": 1.0},
     ],
     ids=str,
 )  # fmt: skip

@@ -159,8 +159,8 @@ def test_splits_without_a_sample_are_refused(own: Path) -> None:
     [
         ({"lam": 1e200}, {}, "penalty inf.*a lower objective.lam"),
         ({"lam": 1e25}, {"name": "adam"}, "exp_avg_sq of the parameter .* lower objective.lam"),
-        ({}, {"name": "sgd", "lr": 1e30}, "a lower optimizer.lr"),
-        ({}, {"weight_decay": 1e200}, "a lower optimizer.lr"),
+        ({}, {"name": "sgd", "lr": 1e30}, r"optimizer\.lr may help"),
+        ({}, {"weight_decay": 1e200}, r"optimizer\.lr may help"),
     ],
 )
 def test_what_overflows_is_named(

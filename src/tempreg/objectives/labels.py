@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from tempreg.ops.mapping import transformed
+
 
 def check_classes(targets: Tensor, classes: int) -> None:
     """ValueError for a class index outside 0 ... classes - 1; it names the first one's place.
@@ -33,8 +35,7 @@ def check_probabilities(targets: Tensor) -> None:
 
 
 def _readable(targets: Tensor) -> bool:
-    transformed = torch._C._functorch.peek_interpreter_stack() is not None
-    return not (transformed or torch.compiler.is_compiling() or targets.is_meta)
+    return not (transformed() or torch.compiler.is_compiling() or targets.is_meta)
 
 
 def _refuse(targets: Tensor, bad: Tensor, why: str) -> None:

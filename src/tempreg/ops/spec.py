@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from tempreg.surrogate import DERIVATIVES
 
-
 LARGEST = 1e18
 """Constants of a neuron lie within it, and widths above its inverse: squares are numbers in
 float32 then, and an infinite threshold doesn't turn a soft reset into NaN."""

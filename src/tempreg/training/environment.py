@@ -14,7 +14,8 @@ import torch
 
 _PACKAGES = (
     "tempreg", "torch", "lightning-fabric", "numpy", "scipy", "safetensors", "cattrs", "pyyaml",
-    "pillow", "matplotlib", "jinja2", "rich", "argcomplete", "pooch", "requests",
+    "pillow", "matplotlib", "jinja2", "markupsafe", "rich", "argcomplete", "pooch", "requests",
+    "urllib3",
     "kornia", "tonic", "aedat", "h5py", "curvlinops-for-pytorch", "nir", "onnx", "onnxruntime",
     "onnxscript", "triton", "tensorboard",
 )  # fmt: skip
