@@ -4,8 +4,8 @@
 
 Each part is a command in a process of its own. A step is a call of the function that it loops over;
 at each tenth, resident memory and the number of open files are read from /proc, and the size of
-what the command has written by now. The first 200 steps are left out, in which allocators and kernels settle.
-What counts is the mean memory of the last quarter over that of the first. Parts that are in
+what the command has written by now. The first 200 steps are left out, in which allocators and
+kernels settle. What counts is the mean memory of the last quarter over that of the first. Parts that are in
 docs/reliability/long_runs.csv already are not run, unless with --again.
 """
 
@@ -153,7 +153,7 @@ def now(written: str) -> dict[str, Any]:
         pages = int(file.read().split()[1])
     return {
         "resident_mb": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 2),
-        "open_files": len(os.listdir("/proc/self/fd")),
+        "open_files": sum(1 for _ in Path("/proc/self/fd").iterdir()),
         "written_bytes": sum(path.stat().st_size for path in Path().glob(written)),
     }
 

@@ -26,8 +26,10 @@ HEAD = """# Bad input, and what is said of it
 Every bad input that the tests try at the command line: {count} of them, each run in a folder with
 `own.npz` (30 images of 8 x 8 pixels, 3 classes) and `run`, a finished run on them. Each is answered
 with one sentence on standard error and an exit code: 2 where the request can't be met as it stands,
-1 where it failed on the way. `train OWN` stands for `{own}`. The page is written by
-`python tools/bad_input_page.py`, and a test compares it with what the commands say.
+1 where it failed on the way. The page is written by `python tools/bad_input_page.py`, and a test
+compares it with what the commands say. In the table, `OWN` stands for
+
+    {own}
 """
 
 
@@ -46,7 +48,7 @@ def page(answers: Iterable[tuple[Case, Answer]]) -> str:
     count = sum(map(len, rows.values()))
     head = "| What is wrong | `tempreg ...` | The answer | Exit code |\n| --- | --- | --- | --- |\n"
     tables = [f"\n## {group}\n\n{head}{''.join(lines)}" for group, lines in rows.items()]
-    return HEAD.format(count=count, own=OWN) + "".join(tables)
+    return HEAD.format(count=count, own=OWN[6:]) + "".join(tables)
 
 
 def answers() -> list[tuple[Case, Answer]]:

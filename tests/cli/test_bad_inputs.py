@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def numberless(text: str) -> str:
+    """Losses and counts of processors differ between machines."""
+    return re.sub(r"\d[\d.e+-]*", "#", text)
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.group}: {case.what}")
 def test_one_sentence(case: Case, template: Path, tmp_path: Path) -> None:
     answer = tried(case, template, tmp_path / "place")
@@ -28,7 +34,9 @@ def test_one_sentence(case: Case, template: Path, tmp_path: Path) -> None:
     if answer.code == 2:
         assert not (tmp_path / "place" / "new").exists()
     assert not list(tmp_path.rglob("*.tmp"))
-    assert row(case, answer) in PAGE.read_text(encoding="utf-8"), "run tools/bad_input_page.py"
+    assert numberless(row(case, answer)) in numberless(PAGE.read_text(encoding="utf-8")), (
+        "run tools/bad_input_page.py"
+    )
 
 
 def test_the_page_has_every_case() -> None:

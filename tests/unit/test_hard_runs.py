@@ -52,7 +52,7 @@ def test_a_network_that_never_or_always_fires(own: Path, v_threshold: float) -> 
     for result in found.values():
         assert result.table()
     for file in (own / "run" / "analysis").glob("*.json"):
-        json.loads(file.read_text(), parse_constant=lambda word: pytest.fail(f"{file}: {word}"))
+        json.loads(file.read_text(), parse_constant=pytest.fail)  # NaN is no JSON
     assert write_run_report(own / "run").is_file()
 
 
@@ -160,7 +160,7 @@ def test_splits_without_a_sample_are_refused(own: Path) -> None:
         ({"lam": 1e200}, {}, "penalty inf.*a lower objective.lam"),
         ({"lam": 1e25}, {"name": "adam"}, "exp_avg_sq of the parameter .* lower objective.lam"),
         ({}, {"name": "sgd", "lr": 1e30}, r"optimizer\.lr may help"),
-        ({}, {"weight_decay": 1e200}, r"optimizer\.lr may help"),
+        ({}, {"weight_decay": 1e30}, r"optimizer\.lr may help"),
     ],
 )
 def test_what_overflows_is_named(
