@@ -2,11 +2,11 @@
 
     python benchmarks/long_runs.py [PART ...] [--steps 2000] [--again]
 
-Each part is a command in a process of its own. A step is a call of the function that it loops over;
-at each tenth, resident memory and the number of open files are read from /proc, and the size of
+Each part is a command in a process of its own. A step is a call of the function that it loops over.
+At each tenth, resident memory and the number of open files are read from /proc, and the size of
 what the command has written by now. The first 200 steps are left out, in which allocators and
-kernels settle. What counts is the mean memory of the last quarter over that of the first. Parts that are in
-docs/reliability/long_runs.csv already are not run, unless with --again.
+kernels settle. What counts is the mean memory of the last quarter over that of the first. Parts
+that are in docs/reliability/long_runs.csv already are not run, unless with --again.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ class Part:
 def parts(steps: int) -> dict[str, Part]:
     """All parts, each of `steps` steps or a few more; an epoch has about 1.2 `steps` images."""
     epochs = "7"  # of batches of 8
-    train = ["nmnist-trt", *SMALL, "--epochs", epochs, "--out", "long"]
+    train = ["nmnist-trt", *SMALL, "--epochs", epochs, "--out"]
     files = ["images/0.png"] * steps
     return {
         "train": Part(
-            ["train", *train], "tempreg.training.loop:Trainer._step", "long/metrics.jsonl"
+            ["train", *train, "long"], "tempreg.training.loop:Trainer._step", "long/metrics.jsonl"
         ),
         "train, 1 worker": Part(
-            ["train", *train, "--workers", "1"], "tempreg.training.loop:Trainer._step",
-            "long/metrics.jsonl",
+            ["train", *train, "read-ahead", "--workers", "1"],
+            "tempreg.training.loop:Trainer._step", "read-ahead/metrics.jsonl",
         ),
         "compare": Part(
             ["compare", "nmnist-trt", *SMALL, "--epochs", "2", "--objectives", "rate", "--seeds",
