@@ -13,6 +13,7 @@ from torch import Tensor
 import tempreg
 from tempreg import analysis
 from tempreg.objectives import AnytimeLoss, Objective, StepLoss
+from tempreg.objectives.base import cross_entropy_per_step
 
 CLASSES = 3
 WEIGHTS = torch.nn.Linear(2, 2)
@@ -69,6 +70,18 @@ def test_the_place_in_an_image_is_named() -> None:
     targets[3, 2, 1] = 255
     with pytest.raises(ValueError, match=r"targets\[3, 2, 1\] is 255"):
         StepLoss()(outputs(5, 6), targets)
+
+
+def test_targets_on_a_device_are_not_waited_for() -> None:
+    label = torch.tensor([0, 1, 2, 7], device="meta")  # which has no values to look at
+    assert StepLoss()(outputs().to("meta"), label).is_meta
+    share = torch.full((4, CLASSES), -1.0, device="meta")
+    assert StepLoss()(outputs().to("meta"), share).is_meta
+
+
+def test_no_index_is_left_out_where_values_are_not_looked_at() -> None:
+    with pytest.raises(IndexError, match="-100 is out of bounds"):
+        cross_entropy_per_step(outputs(), torch.tensor([0, 1, 2, -100]))
 
 
 def test_losses_still_transform_and_compile() -> None:
