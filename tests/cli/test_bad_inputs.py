@@ -19,7 +19,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def numberless(text: str) -> str:
-    """Losses and counts of processors differ between machines, argparse's quotes between Pythons."""
+    """Losses and counts of processors differ between machines, quotes between Pythons."""
     return re.sub(r"\d[\d.e+-]*", "#", text.replace("'", ""))
 
 
