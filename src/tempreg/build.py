@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from tempreg.config.objective_names import parse_objective
 from tempreg.data import Augmentation, DataOptions, DataSet, load_dataset
 from tempreg.data.augment import RandAugmentation
 from tempreg.data.resample import cross_validation, fewer
+from tempreg.data.splits import usable
 from tempreg.errors import RequestError
 from tempreg.models import MODELS, SpikingNetwork, WeightsReport, create_model, load_weights
 from tempreg.objectives import (
@@ -51,7 +53,7 @@ def build_data(config: RunConfig) -> DataSet:
         )
     if settings.train_size is not None:
         data = fewer(data, settings.train_size, settings.split_seed)
-    return data
+    return usable(data)
 
 
 def build_options(config: RunConfig) -> DataOptions:
@@ -123,6 +125,16 @@ def build_model(config: RunConfig, data: DataSet) -> SpikingNetwork:
             backend=config.backend,
             **options,
         )
+
+
+def check_batches(config: RunConfig, data: DataSet, network: nn.Module) -> None:
+    """TooFewValues where batch norm can't take statistics of the smallest batch of a process."""
+    smallest = len(data.train) % config.batch_size or config.batch_size
+    if config.num_steps > 1 or smallest > config.devices * config.num_nodes:
+        return
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        x = torch.zeros(1, data.in_channels, *data.input_size)
+        copy.deepcopy(network).train()(x)
 
 
 def load_first_weights(config: RunConfig, model: SpikingNetwork) -> WeightsReport | None:

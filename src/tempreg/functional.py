@@ -78,7 +78,7 @@ def trt_penalty(
         num_steps: T >= 1.
         lam: strength, >= 0.
         decay: the delta of the paper, >= 0; at 0 the penalty is lam * sum w^2.
-        eps: >= 0.
+        eps: in [0, 1e6].
 
     Returns:
         A 0-d tensor, differentiable twice; 0.0 where `params` is empty.

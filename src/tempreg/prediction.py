@@ -12,6 +12,7 @@ from tempreg.build import as_config_errors, build_model, build_options
 from tempreg.config import RunConfig, read_config
 from tempreg.data import DataSet
 from tempreg.data.single import described
+from tempreg.data.source import DataError
 from tempreg.launch import device_type, on_one_device
 from tempreg.models import SpikingNetwork
 from tempreg.ops.dispatch import resolve_backend
@@ -65,7 +66,8 @@ def stored_network(path: Path) -> tuple[RunConfig, DataSet, SpikingNetwork]:
 def predictor(path: Path) -> Callable[[Path], Prediction]:
     """A function from a file to what the run in the folder `path` says of it.
 
-    The function raises DataError where a file can't be read as the run's data was; this raises
+    The function raises DataError where a file can't be read as the run's data was, or makes the
+    network overflow; this raises
     RunDirectoryError or CheckpointError where the run can't be used.
     """
     config, data, network = stored_network(path)
@@ -82,6 +84,10 @@ def predictor(path: Path) -> Callable[[Path], Prediction]:
     def predict(file: Path) -> Prediction:
         logits = network(reading.read(file, options).to(device, dtype))[:, 0]
         steps = torch.arange(1, len(logits) + 1, device=logits.device)[:, None]
+        if not torch.isfinite(logits).all():
+            raise DataError(
+                f"{file}: the network of the run in {path} answers with numbers that are not finite"
+            )
         confidence, index = (logits.cumsum(0) / steps).softmax(dim=-1).max(dim=-1)
         return Prediction([data.classes[i] for i in index.tolist()], confidence.tolist())
 

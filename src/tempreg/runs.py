@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from contextlib import ExitStack
 from functools import partial
@@ -20,6 +21,7 @@ from tempreg.build import (
     build_objective,
     build_optimizer,
     build_schedule,
+    check_batches,
     load_first_weights,
 )
 from tempreg.config import (
@@ -51,6 +53,7 @@ from tempreg.training.board import Board
 from tempreg.training.checkpoint import load_weights
 from tempreg.training.environment import environment
 from tempreg.training.evaluate import Evaluation, evaluate
+from tempreg.training.finite import NonFiniteLoss
 from tempreg.training.loop import Trainer
 from tempreg.training.processes import Processes
 from tempreg.training.progress import Reporter, Silent
@@ -104,6 +107,7 @@ def train(
             backend = resolve_backend(config.backend, device_type(config))
             augmentation = build_augmentation(config, data)
             built = build_model(config, data)
+            check_batches(config, data, built)
             taken = None if run.checkpoint.exists() else load_first_weights(config, built)
             network = with_sync_batch_norm(built) if config.sync_batch_norm else built
             objective = build_objective(config, network)
@@ -219,7 +223,7 @@ def evaluate_run(path: Path, split: str = "test", **changes: Any) -> Evaluation:
     """Loss and accuracy at every timestep of a finished run's network on one of its splits.
 
     `changes` replace settings of the run: num_steps, to run at another T than it was trained
-    at, batch_size, backend, device or precision.
+    at, batch_size, backend, device or precision. NonFiniteLoss where the loss isn't finite.
     """
     config, data, network, objective = load_run(path, **changes)
     fabric = build_fabric(config)
@@ -230,7 +234,14 @@ def evaluate_run(path: Path, split: str = "test", **changes: Any) -> Evaluation:
         batch_size=config.batch_size,
         device=fabric.device,
     )
-    return totals.evaluation()
+    result = totals.evaluation()
+    if not math.isfinite(result.loss):
+        raise NonFiniteLoss(
+            f"the loss of the run in {path} on the {split} split is {result.loss}: its network "
+            "overflows there; evaluate it with --precision 32-true, or train again with a lower "
+            "optimizer.lr"
+        )
+    return result
 
 
 def _digest(config: RunConfig) -> str:

@@ -166,3 +166,14 @@ def test_a_run_goes_on_with_other_workers(tiny: RunConfig, tmp_path: Path) -> No
     assert train(replace(tiny, workers=2), tmp_path / "run", resume=True) == summary
     train(tiny, tmp_path / "whole")
     assert same_weights(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_a_long_pass_with_workers_opens_no_more_and_more_files() -> None:
+    data = load_dataset("nmnist", num_steps=2)
+    with Loader(data, workers=1) as ahead:
+        places = [torch.tensor([i % 50]) for i in range(60)]
+        counts = [
+            len(list(Path("/proc/self/fd").iterdir())) for _ in ahead.batches("train", places)
+        ]
+    assert max(counts) <= counts[9] + 8, counts  # some batches are on their way at any time

@@ -143,7 +143,7 @@ def running_means(model: nn.Module, inputs: Tensor, targets: Tensor, chunk: int)
     """mean_{s <= t} o[s] for every t, float64 [T, N, C], in eval mode, `chunk` at once."""
     check_data(inputs, targets)
     with evaluating(model), torch.no_grad():
-        parts = [logits_of(model, x).double() for x, _ in chunks(inputs, targets, chunk)]
+        parts = [logits_of(model, x, y).double() for x, y in chunks(inputs, targets, chunk)]
     logits = torch.cat(parts, dim=1)
     counts = torch.arange(1, len(logits) + 1, device=logits.device)
     return logits.cumsum(dim=0) / counts[:, None, None]

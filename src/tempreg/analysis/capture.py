@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from tempreg.foreign import is_spiking
+from tempreg.objectives.labels import check_classes
 from tempreg.unwrap import unwrap
 
 IsNeuron = Callable[[str, nn.Module], bool]
@@ -23,7 +24,7 @@ IsNeuron = Callable[[str, nn.Module], bool]
 
 
 def check_data(inputs: Any, targets: Any) -> None:
-    """ValueError unless inputs and class indices [B] are tensors of as many samples.
+    """ValueError unless inputs, all finite, and class indices [B] are tensors of as many samples.
 
     A loader is refused: one that shuffles, augments or drops a rest gives other samples at each
     pass, and an analysis that passes over its data several times would mix them.
@@ -44,6 +45,17 @@ def check_data(inputs: Any, targets: Any) -> None:
         raise ValueError(
             f"inputs of shape {[*inputs.shape]} hold {inputs.shape[batch_dim(inputs)]} samples, "
             f"targets {len(targets)}: they must hold equally many, at least one"
+        )
+    check_finite(inputs)
+
+
+def check_finite(inputs: Tensor) -> None:
+    """ValueError where inputs hold NaN or infinity; it names the first one's place."""
+    if not (finite := torch.isfinite(inputs)).all():
+        place = (~finite).nonzero()[0].tolist()
+        raise ValueError(
+            f"inputs{place} is {inputs[tuple(place)].item()}: an analysis needs finite inputs; "
+            "mend the data or leave that sample out"
         )
 
 
@@ -162,8 +174,11 @@ def recording(
             handle.remove()
 
 
-def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
-    """The logits [T, B, C]; ValueError where the model returns something else."""
+def logits_of(model: nn.Module, inputs: Tensor, targets: Tensor | None = None) -> Tensor:
+    """The logits [T, B, C]; ValueError where the model returns something else.
+
+    Where class indices are given, ValueError too where one of them is no class of the model.
+    """
     outputs: Any = unwrap(model)(inputs)
     if (
         not isinstance(outputs, Tensor)
@@ -176,6 +191,8 @@ def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
             f"shape {[*inputs.shape]} this one returns {shape}"
         )
     logits: Tensor = outputs
+    if targets is not None:
+        check_classes(targets, logits.shape[2])
     return logits
 
 

@@ -23,8 +23,9 @@ from scipy.sparse.linalg import eigsh
 from torch import Tensor, nn
 
 from tempreg.analysis.aligned import aligned
-from tempreg.analysis.capture import batch_dim, check_data, chunks, evaluating, logits_of
+from tempreg.analysis.capture import batch_dim, chunks, evaluating, logits_of
 from tempreg.analysis.result import Result
+from tempreg.analysis.scores import checked_logits
 from tempreg.analysis.weights import moved_weights
 from tempreg.errors import PackageMissing
 from tempreg.foreign import is_spiking, library_of
@@ -95,9 +96,9 @@ def surrogate_curvature(
         ValueError: bad arguments or data, or neurons of another library.
         PackageMissing: curvlinops is not installed.
     """
-    check_data(inputs, targets)
     if probes < 1:
         raise ValueError(f"probes must be >= 1, got {probes}")
+    checked_logits(model, inputs, targets, chunk)
     top, trace, error = [], [], []
     for matrix in MATRICES:
         with surrogate_operator(model, inputs, targets, matrix, chunk=chunk) as operator:

@@ -119,7 +119,7 @@ def fisher_information(
         for x, y in chunks(inputs, targets, chunk):
             # Only "exact" looks into layers; unobserved, a network takes its faster path.
             with recording(model, layers if estimator == "exact" else {}) as calls:
-                logits = logits_of(model, x)
+                logits = logits_of(model, x, y)
             losses = _losses(logits, y if labels == "true" else None, generator)
             if estimator == "exact":
                 pieces.append(_exact(layers, calls, losses))

@@ -180,7 +180,7 @@ class _Sums:
         self.neurons, self.layers = neurons, layers
         self.parameters = dict(unwrap(model).named_parameters())
         with torch.no_grad():
-            logits = [logits_of(model, x) for x, _ in chunks(inputs, targets, chunk)]
+            logits = [logits_of(model, x, y) for x, y in chunks(inputs, targets, chunk)]
         leaf = torch.cat(logits, dim=1).requires_grad_()
         self.steps, self.samples = leaf.shape[:2]
         inputs = repeated(model, inputs, self.steps)

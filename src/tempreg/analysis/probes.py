@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from tempreg.analysis.aligned import aligned, steps
 from tempreg.analysis.capture import IsNeuron, check_data, chunks, record
 from tempreg.analysis.result import Result
+from tempreg.objectives.labels import check_classes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -147,8 +148,10 @@ def _features(
 ) -> dict[str, Array]:
     """Spikes of each layer, averaged over places, float64 [T, N, F]."""
     parts: dict[str, list[Tensor]] = {}
-    for x, _ in chunks(*data, chunk):
-        for name, s in record(model, x, is_neuron).spikes.items():
+    for x, y in chunks(*data, chunk):
+        seen = record(model, x, is_neuron)
+        check_classes(y, seen.logits.shape[2])
+        for name, s in seen.spikes.items():
             if s.ndim == 5:
                 places = (min(grid, s.shape[-2]), min(grid, s.shape[-1]))
                 s = F.adaptive_avg_pool2d(s.flatten(0, 1), places).unflatten(0, s.shape[:2])

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from tempreg.analysis.capture import check_data, evaluating, logits_of
 from tempreg.analysis.weights import mean_logits_at
+from tempreg.objectives.labels import check_classes
 
 _RANGE = 7.0
 
@@ -68,7 +69,8 @@ def checked_logits(model: nn.Module, inputs: Tensor, targets: Tensor, chunk: int
     with evaluating(model):
         dim = inputs.ndim % 2
         with torch.no_grad():
-            logits_of(model, inputs.narrow(dim, 0, 1))
+            one = logits_of(model, inputs.narrow(dim, 0, 1))
+        check_classes(targets, one.shape[2])
         return mean_logits_at(model, {}, inputs, targets, chunk)
 
 

@@ -19,6 +19,7 @@ from tempreg.analysis.aligned import aligned, steps
 from tempreg.analysis.capture import (
     IsNeuron,
     batch_dim,
+    check_finite,
     chunks,
     evaluating,
     find_neurons,
@@ -131,6 +132,7 @@ def spikes(
     """
     if not isinstance(inputs, Tensor) or not inputs.shape[batch_dim(inputs)]:
         raise ValueError("inputs must be a tensor of at least one sample, not a loader")
+    check_finite(inputs)
     neurons, weights = find_neurons(model, is_neuron), weight_layers(model)
     samples = inputs.shape[batch_dim(inputs)]
     activity: dict[str, _Activity] = {}

@@ -187,9 +187,10 @@ class OptimizerConfig:
     clip_norm: float | None = _setting(None, "clip the gradient's norm to this (null: don't)")
 
     def __post_init__(self) -> None:
-        _require(self.lr > 0, f"optimizer.lr must be > 0, got {self.lr}")
+        _require(0 < self.lr <= 1e30, f"optimizer.lr must be > 0, at most 1e30, got {self.lr}")
         _require(
-            self.weight_decay >= 0, f"optimizer.weight_decay must be >= 0, got {self.weight_decay}"
+            0 <= self.weight_decay <= 1e30,
+            f"optimizer.weight_decay must be >= 0, at most 1e30, got {self.weight_decay}",
         )
         _require(
             0 <= self.momentum < 1, f"optimizer.momentum must be in [0, 1), got {self.momentum}"

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tempreg.data.base import SPLITS, DataSet
 from tempreg.data.source import DataError
+
+
+def usable(data: DataSet) -> DataSet:
+    """The data set, with a remark on classes that can't be learned.
+
+    Raises:
+        DataError: it has fewer than two classes, or a split without a sample.
+    """
+    if len(data.classes) < 2:
+        raise DataError(
+            f"{data.name} has one class, {', '.join(data.classes)!r}: it takes two to train"
+        )
+    for name in SPLITS:
+        if not len(data.split(name)):
+            raise DataError(
+                f"the {name} split of {data.name} has no sample: give it files, or where it is "
+                "drawn, a smaller data.validation"
+            )
+    counts = np.bincount(data.train.targets.numpy(), minlength=len(data.classes))
+    absent = [data.classes[i] for i in np.flatnonzero(counts == 0)]
+    if not absent:
+        return data
+    some = ", ".join(absent[:5]) + (", ..." if len(absent) > 5 else "")
+    remark = f"{len(absent)} of {len(counts)} classes have no training sample: {some}"
+    return replace(data, remarks=(*data.remarks, remark))
 
 
 def held_out(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from tempreg.errors import RequestError
 from tempreg.models import fused
 from tempreg.neurons import Neuron
 from tempreg.ops.pool import average_pool_2x2
@@ -18,6 +19,22 @@ NormFactory = Callable[..., nn.Module]
 def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Apply a module of [N, ...] to [T, B, ...], with all timesteps as one batch."""
     result: Tensor = module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+    return result
+
+
+class TooFewValues(RequestError):
+    """A batch that batch norm can't take statistics of; the message says why. Final."""
+
+
+def normalised(norm: nn.Module, x: Tensor) -> Tensor:
+    """norm(x) of [N, C, H, W]; TooFewValues where it would divide by a spread of one value."""
+    if isinstance(norm, nn.BatchNorm2d) and norm.training and x.numel() == x.shape[1]:
+        raise TooFewValues(
+            "batch norm in training needs more than one value a channel, but T 1, a batch of 1 and "
+            "1 x 1 pixels leave one: take a batch_size that leaves no last batch of 1, more "
+            "timesteps, larger images, or norm none"
+        )
+    result: Tensor = norm(x)
     return result
 
 
@@ -86,7 +103,7 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Input current of the neurons that follow."""
-        return over_time(lambda frames: self.norm(self.conv(frames)), x)
+        return over_time(lambda frames: normalised(self.norm, self.conv(frames)), x)
 
     def spikes(self, x: Tensor, neuron: Neuron, steps: int) -> Tensor:
         """neuron(self(x)), over `steps` timesteps; x has as many, or one that is shown at all.
@@ -104,7 +121,8 @@ class ConvNorm(nn.Module):
         ):
             gain = getattr(norm, "gain", 1.0)
             return fused.normed_spikes(current, norm, gain, neuron, steps)
-        return neuron(_shown(over_time(norm, current), steps))
+        normal = over_time(lambda frames: normalised(norm, frames), current)
+        return neuron(_shown(normal, steps))
 
 
 def _shown(current: Tensor, steps: int) -> Tensor:

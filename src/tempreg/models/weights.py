@@ -58,7 +58,7 @@ def load_weights(
 
     Raises:
         WeightsError: some layer has no counterpart (without `partial`), none has, it can't be told
-            which norm is whose, or the file can't be read.
+            which norm is whose, a number isn't finite, or the file can't be read.
     """
     tensors = _read(Path(source)) if isinstance(source, (str, Path)) else dict(source)
     own = model.state_dict()
@@ -88,6 +88,9 @@ def load_weights(
     new: dict[str, Tensor] = {}
     for there, here in pairs:
         _take(there, here, tensors, own, new)
+    for name, tensor in new.items():
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(f"weights: what they hold for {name} is not finite: mend the file")
     model.load_state_dict({**own, **new})
     names = [(there.name, here.name) for there, here in pairs]
     return WeightsReport(names, missing, unused, theirs.others)

@@ -15,7 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from tempreg.objectives.labels import check_classes, check_probabilities
+
 Outputs = Tensor | Sequence[Tensor]
+_NO_INDEX = -(2**62)
+"""No label is this, so that none is left out of a loss in silence, as PyTorch's -100 is."""
 
 
 class Objective(nn.Module, ABC):
@@ -47,7 +51,8 @@ class Objective(nn.Module, ABC):
         """The loss, a scalar.
 
         Raises:
-            ValueError: the shapes of outputs and targets don't fit; both are named.
+            ValueError: the shapes of outputs and targets don't fit, and both are named; or a target
+                is no class, or no probability (said of targets on a CPU).
         """
         outputs = time_first(outputs, self.time_dim)
         check_targets(outputs, targets)
@@ -76,12 +81,18 @@ def time_first(outputs: Outputs, time_dim: int) -> Tensor:
 
 
 def check_targets(outputs: Tensor, targets: Tensor) -> None:
-    """ValueError where targets are neither indices [B, *D] nor probabilities [B, C, *D]."""
+    """ValueError where targets are neither class indices [B, *D] nor probabilities [B, C, *D].
+
+    Values are looked at on a CPU only: elsewhere the program would wait for the device in each
+    step, and PyTorch's own assertion there ends it at an index out of range.
+    """
     steps, batch, classes, *rest = outputs.shape
     if steps < 1:
         raise ValueError(f"outputs {[*outputs.shape]} have no timestep: T must be at least 1")
     indices, distribution = (batch, *rest), (batch, classes, *rest)
     if targets.shape == distribution:
+        if targets.is_cpu:
+            check_probabilities(targets)
         return
     if targets.shape == indices:
         if targets.is_floating_point() or targets.is_complex():
@@ -89,6 +100,8 @@ def check_targets(outputs: Tensor, targets: Tensor) -> None:
                 f"targets of shape {[*targets.shape]} are taken as class indices and must be of "
                 f"an integer dtype, got {targets.dtype}"
             )
+        if targets.is_cpu:
+            check_classes(targets, classes)
         return
     raise ValueError(
         f"targets of shape {[*targets.shape]} don't match outputs of shape {[*outputs.shape]} "
@@ -109,7 +122,12 @@ def cross_entropy_per_step(outputs: Tensor, targets: Tensor, smoothing: float = 
     """
     targets = targets.to(outputs.dtype) if is_distribution(outputs, targets) else targets.long()
     repeated = targets.expand(len(outputs), *targets.shape)
-    return F.cross_entropy(outputs.flatten(0, 1), repeated.flatten(0, 1), label_smoothing=smoothing)
+    return F.cross_entropy(
+        outputs.flatten(0, 1),
+        repeated.flatten(0, 1),
+        ignore_index=_NO_INDEX,
+        label_smoothing=smoothing,
+    )
 
 
 def one_hot(outputs: Tensor, targets: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ class Regularised(Objective):
             Fabric); its parameters are not registered here.
         lam: strength of the penalty, >= 0; 0 leaves it out.
         decay: the penalty's delta, >= 0.
-        eps: the penalty's epsilon, >= 0.
+        eps: the penalty's epsilon, in [0, 1e6].
         eta: share of the MSE, in [0, 1]; 0 leaves it out.
         select: "paper", "weights" or a callable; see `selected_parameters`.
 

@@ -28,6 +28,8 @@ from tempreg.ops.penalty_operators import value_and_slope_operator, value_operat
 
 LARGEST_EXPONENT = 60.0
 """decay * t is capped here: beyond, a term is under 1e-26 |w| and would only overflow."""
+LARGEST_EPS = 1e6
+"""It keeps c_t * eps below 1e33, so that a_t and 1 / a_t are numbers in float32."""
 
 
 class PenaltyTerms(NamedTuple):
@@ -50,6 +52,8 @@ def penalty_terms(num_steps: int, lam: float, decay: float, eps: float) -> Penal
     for name, value in (("lam", lam), ("eps", eps)):
         if not (value >= 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
+    if eps > LARGEST_EPS:
+        raise ValueError(f"eps must be <= {LARGEST_EPS:g}, got {eps!r}: it is meant to be tiny")
     c = tuple(math.expm1(min(decay * t, LARGEST_EXPONENT)) for t in range(num_steps))
     return PenaltyTerms(tuple(1.0 + c_t * eps for c_t in c), c, lam / num_steps)
 
@@ -125,6 +129,7 @@ class _PenaltyGradient(torch.autograd.Function):
         _, slope = value_and_slope_operator(w, *ctx.terms)
         curvature = torch.zeros_like(w)
         for a, c in zip(ctx.terms.a, ctx.terms.c, strict=True):
-            curvature = curvature + 2.0 * a * a / (a + c * w.abs()) ** 3
+            below = a + c * w.abs()  # its cube would overflow
+            curvature = curvature + 2.0 * (a / below) ** 2 / below
         by_w = tangent * upstream * ctx.terms.scale * curvature
         return by_w, (tangent * slope).sum(), None

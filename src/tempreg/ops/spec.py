@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from tempreg.surrogate import DERIVATIVES
+
+LARGEST = 1e18
+"""Constants of a neuron lie within it, and widths above its inverse: squares are numbers in
+float32 then, and an infinite threshold doesn't turn a soft reset into NaN."""
 
 
 class LIFSpec(NamedTuple):
@@ -35,16 +38,22 @@ def checked_spec(
     detach_reset: bool,
 ) -> LIFSpec:
     """A `LIFSpec` from a user's values; ValueError says which one is out of range and why."""
-    if not math.isfinite(v_threshold):
-        raise ValueError(f"v_threshold must be a finite number, got {v_threshold!r}")
-    if v_reset is not None and not math.isfinite(v_reset):
+    if not abs(v_threshold) <= LARGEST:
         raise ValueError(
-            f"v_reset must be a finite number (hard reset) or None (soft reset), got {v_reset!r}"
+            f"v_threshold must be a finite number, at most {LARGEST:g} in size, got {v_threshold!r}"
+        )
+    if v_reset is not None and not abs(v_reset) <= LARGEST:
+        raise ValueError(
+            f"v_reset must be a finite number, at most {LARGEST:g} in size (hard reset), or None "
+            f"(soft reset), got {v_reset!r}"
         )
     if surrogate not in DERIVATIVES:
         raise ValueError(f"unknown surrogate {surrogate!r}: choose one of {', '.join(DERIVATIVES)}")
-    if not (surrogate_param > 0 and math.isfinite(surrogate_param)):
-        raise ValueError(f"surrogate_param must be a finite number > 0, got {surrogate_param!r}")
+    if not 1 / LARGEST <= surrogate_param <= LARGEST:
+        raise ValueError(
+            f"surrogate_param must be a number > 0, from {1 / LARGEST:g} to {LARGEST:g}, got "
+            f"{surrogate_param!r}"
+        )
     return LIFSpec(
         float(v_threshold),
         None if v_reset is None else float(v_reset),
@@ -56,10 +65,11 @@ def checked_spec(
 
 def checked_tau(tau: float) -> float:
     """tau as a float, or ValueError: tau >= 1, because the membrane decays by 1/tau a step."""
-    if not (tau >= 1 and math.isfinite(tau)):
+    if not 1 <= tau <= LARGEST:
         raise ValueError(
-            f"tau must be a finite number >= 1, got {tau!r}: the membrane potential is multiplied "
-            "by 1/tau at each timestep (tau = 1 never leaks, a larger tau forgets faster)"
+            f"tau must be a finite number >= 1, at most {LARGEST:g}, got {tau!r}: the membrane "
+            "potential is multiplied by 1/tau at each timestep (tau = 1 never leaks, a larger tau "
+            "forgets faster)"
         )
     return float(tau)
 
@@ -72,4 +82,4 @@ def tau_from(tau: float, beta: float | None, *, default: float = 2.0) -> float:
         raise ValueError(f"give tau or beta = 1/tau, not both (got tau={tau!r}, beta={beta!r})")
     if not 0 < beta <= 1:
         raise ValueError(f"beta = 1/tau must be in (0, 1], got {beta!r}")
-    return 1.0 / beta
+    return checked_tau(1.0 / beta)

@@ -72,7 +72,7 @@ def environment_section(environment: dict[str, Any]) -> Section:
         for key, value in environment.items()
         if key not in ("packages", "command", "earlier")
     ]
-    rows += [[k, str(v)] for k, v in packages.items()] if isinstance(packages, dict) else []
+    rows += [[k, str(v)] for k, v in packages.items() if v] if isinstance(packages, dict) else []
     earlier = environment.get("earlier")
     text = "The run was interrupted, and went on in another environment than it began in."
     command = environment.get("command")

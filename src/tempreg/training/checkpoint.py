@@ -84,8 +84,14 @@ def load_checkpoint(
         version = content["version"]
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {path}") from None
-    except (RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError,
-            pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip
+    except pickle.UnpicklingError:  # whose message advises to load it all the same
+        raise CheckpointError(
+            f"the checkpoint {path} is damaged, or holds objects that may run code, which a "
+            "checkpoint of tempreg never does: restore it from a copy, or start again in another "
+            "folder"
+        ) from None
+    except (RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError, IndexError,
+            zipfile.BadZipFile) as error:  # fmt: skip
         raise CheckpointError(
             f"the checkpoint {path} is damaged ({_first_line(error)}): restore it from a copy, or "
             "start again in another folder"
@@ -128,7 +134,7 @@ def load_weights(path: Path, model: nn.Module) -> None:
             f"the weights file {path} is damaged ({_first_line(error)}): train again or restore it"
         ) from None
     expected = model.state_dict()
-    for name in expected.keys() ^ tensors.keys():
+    for name in sorted(expected.keys() ^ tensors.keys()):
         side = "lacks" if name in expected else "has an unknown"
         raise CheckpointError(
             f"the weights file {path} belongs to another network: it {side} tensor {name}"
@@ -138,6 +144,11 @@ def load_weights(path: Path, model: nn.Module) -> None:
             raise CheckpointError(
                 f"the weights file {path} belongs to another network: {name} has shape "
                 f"{[*tensor.shape]}, expected {[*expected[name].shape]}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"the weights file {path} holds numbers in {name} that are not finite: restore it, "
+                "or train again"
             )
     model.load_state_dict(tensors)
 

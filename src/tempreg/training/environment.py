@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import torch
 
-_PACKAGES = ("tempreg", "numpy", "lightning-fabric", "safetensors")
+_PACKAGES = (
+    "tempreg", "torch", "lightning-fabric", "numpy", "scipy", "safetensors", "cattrs", "pyyaml",
+    "pillow", "matplotlib", "jinja2", "markupsafe", "rich", "argcomplete", "pooch", "requests",
+    "urllib3",
+    "kornia", "tonic", "aedat", "h5py", "curvlinops-for-pytorch", "nir", "onnx", "onnxruntime",
+    "onnxscript", "triton", "tensorboard",
+)  # fmt: skip
+"""What tempreg imports, with its extras; null where it is not installed."""
 
 
 def environment(backend: str, device: torch.device, processes: int) -> dict[str, Any]:
-    """Versions, hardware, threads and the LIF backend that was chosen, as plain data.
+    """Versions, commit, hardware, threads and the LIF backend that was chosen, as plain data.
+
+    `packages` is what `pip install NAME==VERSION ...` needs; of torch without what follows a plus,
+    which names the device that it was built for, as `torch` does.
 
     `processes` train together; what is said of device and threads is this one's.
     """
@@ -26,11 +38,13 @@ def environment(backend: str, device: torch.device, processes: int) -> dict[str,
         ),
         "torch": torch.__version__,
         "cpu_count": os.cpu_count(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "torch_threads": torch.get_num_threads(),
         "processes": processes,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in _PACKAGES},
+        "commit": _commit(),
         "command": sys.argv,
     }
 
@@ -50,9 +64,26 @@ def peak_memory_mb(device: torch.device) -> float | None:
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)
 
 
+def _commit() -> str | None:
+    """The git commit that tempreg runs from, with "-dirty" where files differ from it.
+
+    None where tempreg is installed and its version says all, or there is no git.
+    """
+    root = Path(__file__).parents[3]
+    if not (root / ".git").exists():
+        return None
+    words = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    words += ["--exclude", "*"]
+    try:
+        found = subprocess.run(words, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return found.stdout.strip() or None
+
+
 def _version(package: str) -> str | None:
     try:
-        return version(package)
+        return version(package).partition("+")[0] if package == "torch" else version(package)
     except PackageNotFoundError:
         return None
 

@@ -15,6 +15,18 @@ class NonFiniteLoss(RunStopped):
     """The loss became NaN or infinite; the message says when, and where it came from. Final."""
 
 
+def nonfinite_state(network: nn.Module, optimizer: torch.optim.Optimizer) -> str:
+    """The first part of an optimizer's state that holds NaN or infinity, in words; "" if none.
+
+    An infinite sum of squares stops a weight for good, while every loss stays finite.
+    """
+    for name, parameter in network.named_parameters():
+        for kind, value in optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor) and not torch.isfinite(value).all():
+                return f"{kind} of the parameter {name}"
+    return ""
+
+
 def first_nonfinite(model: nn.Module, x: Tensor, run: Callable[[Tensor], object]) -> str:
     """In words: the first of input, parameters and layer outputs that holds NaN or infinity.
 

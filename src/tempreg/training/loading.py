@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from types import TracebackType
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -20,7 +22,8 @@ from tempreg.data.base import SPLITS, DataSet, Split
 from tempreg.errors import RequestError, RunStopped
 
 Batch = tuple[Tensor, Tensor]
-_Place = tuple[str, Tensor]
+_Place = tuple[str, NDArray[np.int64]]
+"""A split and indices: an array, since a tensor that is sent keeps a file open while it lives."""
 
 
 class WorkerLost(RunStopped):
@@ -65,7 +68,7 @@ class Loader:
         """
         if self._loader is None:
             raise ValueError("this loader is closed")
-        self._plan.places = [(split, batch) for batch in indices]
+        self._plan.places = [(split, batch.numpy()) for batch in indices]
         with _interrupts_wait(not self._started):
             iterator = iter(self._loader)
         self._started = True
@@ -118,7 +121,7 @@ class _Batches(Dataset["Batch | RequestError"]):
     def __getitem__(self, place: _Place) -> Batch | RequestError:
         name, indices = place
         try:
-            return self.splits[name].batch(indices)
+            return self.splits[name].batch(torch.from_numpy(indices))
         except RequestError as error:
             return error  # raised again by `batches`; from a worker it would come with a traceback
 

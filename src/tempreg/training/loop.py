@@ -35,9 +35,10 @@ from tempreg.training.checkpoint import (
 )
 from tempreg.training.environment import peak_memory_mb
 from tempreg.training.evaluate import Evaluation, Totals, evaluate
-from tempreg.training.finite import NonFiniteLoss, first_nonfinite
+from tempreg.training.finite import NonFiniteLoss, first_nonfinite, nonfinite_state
 from tempreg.training.interrupt import Interrupted, StopRequest, stop_on_signal
 from tempreg.training.loading import Batch, Loader
+from tempreg.training.precision import scale_is_lost
 from tempreg.training.processes import Processes
 from tempreg.training.progress import Reporter
 from tempreg.training.run_directory import RunDirectory
@@ -170,6 +171,8 @@ class Trainer:
                     )
                 )
         self.processes.copy_from_first(self.network.buffers())
+        with self.processes.agreeing():
+            self._check_steps(position.epoch)
         train = totals.reduced(self.processes.sum).evaluation()
         validation = self._evaluate("validation")
         position.seconds = seconds_before + time.monotonic() - start
@@ -211,6 +214,21 @@ class Trainer:
         totals.add(outputs, y, loss.detach(), self.objective, counts=weight > 0)
         if self.processes.first:
             self.reporter.step(size, totals.evaluation())
+
+    def _check_steps(self, epoch: int) -> None:
+        """NonFiniteLoss where an epoch (from 0) ended with weights that can't move any more."""
+        found = nonfinite_state(self.network, self.optimizer)
+        if found:
+            raise NonFiniteLoss(
+                f"the optimizer's {found} is not finite after epoch {epoch + 1}, so that it moves "
+                "no more: its gradient or the square of it overflowed; a lower objective.lam or "
+                "optimizer.lr, or an optimizer.clip_norm, may help"
+            )
+        if scale_is_lost(self.fabric.strategy.precision):
+            raise NonFiniteLoss(
+                f"the gradients overflow float16 at every scale of the loss, up to epoch "
+                f"{epoch + 1}: choose precision bf16-mixed or 32-true"
+            )
 
     def _agree(self, trouble: RequestError | NonFiniteLoss | None) -> None:
         """`Processes.agree`, in less time where there is none."""
@@ -341,10 +359,15 @@ class Trainer:
         terms = ", ".join(f"{name} {float(v):g}" for name, v in self.objective.terms.items())
         self.batches.seed_dropout(epoch, index)
         culprit = first_nonfinite(self.network, x, self.model)
+        penalty = self.objective.terms.get("penalty")
+        advice = "a lower optimizer.lr or an optimizer.clip_norm may help"
+        if penalty is not None and not math.isfinite(float(penalty)):
+            advice = "a lower objective.lam or optimizer.lr may help"
+        if not torch.isfinite(x).all():
+            advice = "mend the data (tempreg data check)"
         return NonFiniteLoss(
             f"the loss is not finite at epoch {epoch + 1}, batch {index + 1} ({terms}); the first "
-            f"non-finite numbers are in {culprit}; a lower optimizer.lr or an "
-            "optimizer.clip_norm may help"
+            f"non-finite numbers are in {culprit}; {advice}"
         )
 
 

@@ -52,7 +52,8 @@ def measured(pixels: NDArray[np.uint8]) -> Statistics:
     values = np.arange(256) / 255
     mean, std = [], []
     for channel in range(pixels.shape[3]):
-        share = np.bincount(pixels[..., channel].ravel(), minlength=256) / pixels[..., 0].size
+        counts = np.bincount(pixels[..., channel].ravel(), minlength=256)
+        share = counts / max(pixels[..., 0].size, 1)
         mean.append(float(share @ values))
         std.append(float(np.sqrt(share @ (values - mean[-1]) ** 2)) or 1.0)
     return Statistics(tuple(mean), tuple(std))

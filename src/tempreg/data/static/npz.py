@@ -78,8 +78,10 @@ def pixels_of(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
         )
     if values.shape[3] not in (1, 3):
         values = values.transpose(0, 2, 3, 1)
-    if values.dtype == np.uint8:
-        return values
+    if 0 in values.shape[1:]:
+        raise DataError(f"{where} has the shape {values.shape}: its images have no pixels")
+    if values.dtype == np.uint8 or not len(values):
+        return values.astype(np.uint8, copy=False)
     if values.dtype.kind == "f":
         if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
             raise DataError(f"{where} holds floating-point values outside of 0 ... 1: scale them")
@@ -181,6 +183,12 @@ class Npz(Source):
             classes = [str(name) for name in arrays["classes"]]
         else:
             most = max(int(p.labels.max(initial=0)) for p in parts.values())
+            images = sum(len(p.labels) for p in parts.values())
+            if most >= max(images, 1):
+                raise DataError(
+                    f"{path} has the label {most}, and {images} images: number the classes from 0, "
+                    "or name each in an array `classes`"
+                )
             classes = [str(i) for i in range(most + 1)]
         return array_data_set(self.name, parts, classes, options)
 
