@@ -17,8 +17,9 @@ import platform
 import shlex
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
+
+from tempreg.files import scratch
 
 KERNELS = Path(__file__).parent / "kernels"
 # Without contraction or fast-math, a kernel's arithmetic is the equations', bit for bit.
@@ -115,8 +116,8 @@ def _built(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Path
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
-        compiled, linked = Path(scratch, "kernel.o"), Path(scratch, "kernel.so")
+    with scratch(target.parent) as folder:
+        compiled, linked = folder / "kernel.o", folder / "kernel.so"
         source = KERNELS / f"{name}.c"
         _run(*compiler, *flags, "-c", str(source), "-o", str(compiled))
         # Linked without -fopenmp on purpose: see the module's docstring.

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tempreg.errors import RequestError
+from tempreg.errors import RequestError, out_of_memory
 from tempreg.files import replacing
 
 VERSION = 1
@@ -86,6 +86,8 @@ def load_checkpoint(
         raise CheckpointError(f"there is no checkpoint {path}") from None
     except (RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError,
             pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip
+        if out_of_memory(error):
+            raise
         raise CheckpointError(
             f"the checkpoint {path} is damaged ({_first_line(error)}): restore it from a copy, or "
             "start again in another folder"
@@ -124,6 +126,8 @@ def load_weights(path: Path, model: nn.Module) -> None:
     except FileNotFoundError:
         raise CheckpointError(f"there is no weights file {path}") from None
     except (SafetensorError, OSError) as error:
+        if out_of_memory(error):
+            raise
         raise CheckpointError(
             f"the weights file {path} is damaged ({_first_line(error)}): train again or restore it"
         ) from None

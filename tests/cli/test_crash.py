@@ -1,0 +1,69 @@
+"""A few commands, each stopped in one way and run again; `make crashtest` does it hundreds of times."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.crash.attacks import ATTACKS
+from tests.crash.commands import COMMANDS
+from tests.crash.table import append, read, table
+from tests.crash.trial import SAME, Trial, Whole, run_trial, undisturbed
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that others than this user may enter, for commands that run as nobody."""
+    folder = tmp_path_factory.mktemp("crash")
+    for path in (folder, *folder.parents[:2]):
+        path.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wholes(base: Path) -> dict[str, Whole]:
+    names = ("train", "export nir", "data check")
+    return {name: undisturbed(COMMANDS[name], base, base / "wholes") for name in names}
+
+
+@pytest.mark.parametrize(
+    ("command", "attack", "part"),
+    [
+        ("train", "SIGKILL", 0.8),
+        ("train", "read-only", 0.7),
+        ("export nir", "SIGTERM", 0.7),
+        ("export nir", "file size limit", 0.2),
+        ("train", "memory limit", 0.3),
+        ("data check", "Ctrl-C", 0.7),
+    ],
+)
+def test_stopped_and_run_again_it_ends_the_same(
+    base: Path, wholes: dict[str, Whole], command: str, attack: str, part: float
+) -> None:
+    whole = wholes[command]
+    moment = part * whole.seconds
+    chance = random.Random(0)
+    trial = run_trial(COMMANDS[command], ATTACKS[attack], moment, whole, base, chance)
+    assert trial.outcome == SAME, trial
+
+
+def test_what_is_lost_is_seen(base: Path, wholes: dict[str, Whole]) -> None:
+    """Against a result that no command can give, the same trial fails."""
+    whole = wholes["export nir"]
+    other = Whole(whole.seconds, whole.first, {**whole.content, "run/model.nir": "?"}, whole.said)
+    kill, chance = ATTACKS["SIGKILL"], random.Random(0)
+    trial = run_trial(COMMANDS["export nir"], kill, 0.1, other, base, chance)
+    assert trial.landed
+    assert trial.outcome == "differs: run/model.nir"
+
+
+def test_the_log_goes_on_after_a_kill(tmp_path: Path) -> None:
+    log = tmp_path / "log.csv"
+    append(log, 0, Trial("train", "SIGKILL", 1.5, 0.5, landed=True, code=-9))
+    with log.open("a") as file:
+        file.write("1,train,SIGK")
+    append(log, 1, Trial("train", "SIGKILL", 1.5, 0.5, outcome="differs: a"))
+    assert [row["number"] for row in read(log)] == ["0", "1"]
+    assert table(read(log)).splitlines()[2] == "| train | 1 of 2 | 1 | 1 of 2 |"
