@@ -32,7 +32,7 @@ def scratch(folder: Path) -> Iterator[Path]:
     """
     prefix = f".{platform.node()}."
     with ExitStack() as stack:
-        own = None
+        own: Path | None = None
         while own is None:
             own = Path(tempfile.mkdtemp(dir=folder, prefix=prefix, suffix=TEMPORARY_SUFFIX))
             stack.callback(shutil.rmtree, own, ignore_errors=True)

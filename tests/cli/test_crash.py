@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,11 @@ from tests.crash.trial import SAME, Trial, Whole, run_trial, undisturbed
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base() -> Iterator[Path]:
     """A folder that others than this user may enter, for commands that run as nobody."""
-    folder = tmp_path_factory.mktemp("crash")
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
-    return folder
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,8 @@ def wholes(base: Path) -> dict[str, Whole]:
 def test_stopped_and_run_again_it_ends_the_same(
     base: Path, wholes: dict[str, Whole], command: str, attack: str, part: float
 ) -> None:
+    if attack == "read-only" and not ATTACKS[attack].possible(base):
+        pytest.skip("root is not kept from writing, and an ordinary user can't read the project")
     whole = wholes[command]
     moment = part * whole.seconds
     chance = random.Random(0)

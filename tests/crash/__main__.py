@@ -12,10 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.crash.attacks import ATTACKS, DiskFull
+from tests.crash.attacks import ATTACKS, ROOT
 from tests.crash.commands import COMMANDS
 from tests.crash.table import append, fill, read
-from tests.crash.trial import ROOT, SAME, Whole, moment_in, run_trial, undisturbed
+from tests.crash.trial import SAME, Whole, moment_in, run_trial, undisturbed
 
 WRITES_NOTHING = ("data check",)
 OF_WRITERS = ("disk full", "file size limit", "read-only")
@@ -23,7 +23,7 @@ OF_WRITERS = ("disk full", "file size limit", "read-only")
 
 def pairs(folder: Path) -> list[tuple[str, str]]:
     """Commands and attacks that go together here."""
-    attacks = [name for name in ATTACKS if name != "disk full" or DiskFull.possible(folder)]
+    attacks = [name for name, attack in ATTACKS.items() if attack.possible(folder)]
     return [
         (command, attack)
         for command in COMMANDS

@@ -7,17 +7,25 @@ import random
 import resource
 import signal
 import subprocess
+import sys
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
 NOBODY = 65534
+ROOT = Path(__file__).parents[2]
+WITH_PROJECT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+"""The environment, in which `tempreg` and its tests can be imported."""
 
 
 class Attack(ABC):
     """One kind. Subclass it with `strike`, and with `relieve` where something must be undone."""
 
     name: str
+
+    def possible(self, folder: Path) -> bool:
+        """Whether it works here, for boxes in this folder."""
+        return True
 
     def as_user(self) -> dict[str, Any]:
         """How the attacked command is started, as `subprocess.Popen` takes it."""
@@ -86,14 +94,12 @@ class DiskFull(Attack):
     def _filler(box: Path) -> Path:
         return box / "filler"
 
-    @staticmethod
-    def possible(folder: Path) -> bool:
-        """Whether `mounted` works here."""
+    def possible(self, folder: Path) -> bool:
         box = folder / "mountable"
         box.mkdir(exist_ok=True)
-        if not DiskFull.mount(box):
+        if not self.mount(box):
             return False
-        DiskFull.unmount(box)
+        self.unmount(box)
         return True
 
     @staticmethod
@@ -119,6 +125,15 @@ class ReadOnly(Attack):
         if os.geteuid() != 0:
             return {}
         return {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+
+    def possible(self, folder: Path) -> bool:
+        words = [sys.executable, "-c", "import tempreg.cli.train, tests"]
+        try:
+            run = subprocess.run(words, cwd=ROOT, check=False, capture_output=True,
+                                 env=WITH_PROJECT, **self.as_user())  # fmt: skip
+        except PermissionError:  # the interpreter is in a folder of root's own
+            return False
+        return run.returncode == 0
 
     def strike(self, process: subprocess.Popen[str], box: Path, chance: random.Random) -> None:
         self._modes(box, 0o555, 0o444)

@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash.attacks import NOBODY, Attack, DiskFull, ReadOnly
+from tests.crash.attacks import NOBODY, WITH_PROJECT, Attack, DiskFull, ReadOnly
 from tests.crash.commands import Command, line_of, prepare
 from tests.crash.content import contents, halves, leftovers
 
-ROOT = Path(__file__).parents[2]
 LONGEST = 300.0
 SAME = "same result"
 
@@ -72,9 +71,8 @@ def environment(base: Path) -> dict[str, str]:
         (base / name).mkdir(exist_ok=True)
         (base / name).chmod(0o777)
     return {
-        **os.environ,
+        **WITH_PROJECT,
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "TEMPREG_CACHE_DIR": "cache",
         "TMPDIR": str(base / "tmp"),
