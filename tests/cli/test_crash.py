@@ -1,4 +1,4 @@
-"""A few commands, each stopped in one way and run again; `make crashtest` does it hundreds of times."""
+"""Commands, each stopped in one way and run again; `make crashtest` does it a hundred times."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tempreg.cli.main import COMMANDS, main
-from tempreg.training.checkpoint import load_checkpoint, load_weights, save_checkpoint, Position
+from tempreg.training.checkpoint import Position, load_checkpoint, load_weights, save_checkpoint
 
 
 def command(monkeypatch: pytest.MonkeyPatch, does: Callable[[], object]) -> None:
