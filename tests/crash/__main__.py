@@ -44,7 +44,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tempreg-crash-") as temporary:
         folder = args.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o755)
         _attack(args, folder)
     rows = read(args.log)
     if args.page is not None:

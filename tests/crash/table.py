@@ -54,7 +54,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def _cell(rows: Sequence[Row]) -> str:
     if not rows:
-        return "–"
+        return "-"
     return f"{sum(row['landed'] == 'True' for row in rows)} of {len(rows)}"
 
 

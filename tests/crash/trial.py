@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.crash.attacks import NOBODY, WITH_PROJECT, Attack, DiskFull, ReadOnly
+from tests.crash.attacks import WITH_PROJECT, Attack, DiskFull
 from tests.crash.commands import Command, line_of, prepare
 from tests.crash.content import contents, halves, leftovers
 
@@ -69,7 +68,6 @@ def environment(base: Path) -> dict[str, str]:
     """Of every command: one thread, caches in the box, nothing of the person's own."""
     for name in ("tmp", "matplotlib", "home"):
         (base / name).mkdir(exist_ok=True)
-        (base / name).chmod(0o777)
     return {
         **WITH_PROJECT,
         "OMP_NUM_THREADS": "1",
@@ -142,15 +140,12 @@ def run_trial(
     trial = Trial(command.name, attack.name, round(moment, 2), round(moment / whole.seconds, 2))
     with box_for(base, "box", attack) as box, line_of(command) as line:
         prepare(command, box, base / "wholes")
-        if isinstance(attack, ReadOnly) and os.geteuid() == 0:
-            for path in (box, *box.rglob("*")):
-                os.chown(path, NOBODY, NOBODY)
         out, err = _attacked(line(False), attack, box, base, trial, chance)
         _judge_end(trial, command, out, err)
         trial.wrong += [f"half-written: {name}" for name in halves(box)]
         again = subprocess.run(
             line(True), cwd=box, env=environment(base), capture_output=True, text=True,
-            timeout=LONGEST, check=False, **attack.as_user(),
+            timeout=LONGEST, check=False, **attack.started(),
         )  # fmt: skip
         trial.again = again.returncode
         if again.returncode != 0:
@@ -172,7 +167,7 @@ def _attacked(
     """What the attacked command said on standard output and error."""
     process = subprocess.Popen(
         words, cwd=box, env=environment(base), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, errors="replace", start_new_session=True, **attack.as_user(),
+        text=True, errors="replace", start_new_session=True, **attack.started(),
     )  # fmt: skip
     try:
         out, err = process.communicate(timeout=trial.moment)

@@ -28,9 +28,7 @@ def clock_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: int(1e9 * next(back)))
 
 
-def test_a_run_goes_on(
-    tiny: RunConfig, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_run_goes_on(tiny: RunConfig, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     train(tiny, tmp_path / "whole")
     run = RunDirectory(tmp_path / "cut")
     with pytest.raises(Interrupted):
