@@ -25,7 +25,7 @@ NEVER_THE_SAME = {"environment.json", "costs.csv"}
 
 
 def contents(box: Path, *, study: bool) -> dict[str, str]:
-    """A digest of each file below the box, times left out, but for logs and compiled kernels.
+    """A digest of each file below the box, times left out, but for logs, kernels and what is hidden.
 
     In a `study` that was trained anew, the page, which shows times, is left out too.
     """
@@ -33,7 +33,12 @@ def contents(box: Path, *, study: bool) -> dict[str, str]:
     for path in sorted(p for p in box.rglob("*") if p.is_file()):
         name = path.relative_to(box).as_posix()
         skipped = path.name in NEVER_THE_SAME or path.suffix in (".log", ".so")
-        if skipped or path.name == ".lock" or (study and path.name == "report.html"):
+        if (
+            skipped
+            or name.startswith(".")
+            or "/." in name
+            or (study and path.name == "report.html")
+        ):
             continue
         found[name] = hashlib.sha256(_lasting(path)).hexdigest()
     return found
@@ -42,8 +47,8 @@ def contents(box: Path, *, study: bool) -> dict[str, str]:
 def _lasting(path: Path) -> bytes:
     """A file's bytes, or those of what it holds without times."""
     if path.name == "metrics.jsonl":
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
-        return repr([_timeless(line) for line in lines]).encode()
+        *lines, rest = path.read_text().split("\n")
+        return repr([*(_timeless(json.loads(line)) for line in lines), rest]).encode()
     if path.name == "summary.json":
         return repr(_timeless(json.loads(path.read_text()))).encode()
     if path.suffix == ".pt":

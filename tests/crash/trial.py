@@ -122,10 +122,9 @@ def _state(box: Path) -> list[str]:
 
 
 def moment_in(whole: Whole, chance: random.Random) -> float:
-    """Seconds after the start; three of four while files are written, for the rest is imports."""
-    if chance.random() < 0.25:
-        return chance.uniform(0, whole.first)
-    return chance.uniform(whole.first, whole.seconds)
+    """Seconds after the start; half of them about when files are written."""
+    earliest = chance.choice((0.0, 0.8 * whole.first))
+    return chance.uniform(earliest, 0.95 * whole.seconds)
 
 
 def run_trial(
@@ -140,9 +139,12 @@ def run_trial(
     trial = Trial(command.name, attack.name, round(moment, 2), round(moment / whole.seconds, 2))
     with box_for(base, "box", attack) as box, line_of(command) as line:
         prepare(command, box, base / "wholes")
+        study = command.name == "compare"
+        idle = [contents(box, study=study), whole.content]
         out, err = _attacked(line(False), attack, box, base, trial, chance)
-        _judge_end(trial, command, out, err)
         trial.wrong += [f"half-written: {name}" for name in halves(box)]
+        at_work = bool(trial.wrong or leftovers(box)) or contents(box, study=study) not in idle
+        _judge_end(trial, out, err, at_work=at_work)
         again = subprocess.run(
             line(True), cwd=box, env=environment(base), capture_output=True, text=True,
             timeout=LONGEST, check=False, **attack.started(),
@@ -180,8 +182,11 @@ def _attacked(
     return out, err
 
 
-def _judge_end(trial: Trial, command: Command, out: str, err: str) -> None:
-    """Whether it ended as documented, with a sentence."""
+def _judge_end(trial: Trial, out: str, err: str, *, at_work: bool) -> None:
+    """Whether it ended as documented, with a sentence.
+
+    A signal may end it wordlessly while it isn't `at_work`: before it began, or when all is done.
+    """
     trial.said = _last(err)
     if not trial.landed:
         return
@@ -189,13 +194,16 @@ def _judge_end(trial: Trial, command: Command, out: str, err: str) -> None:
         if trial.attack == "Ctrl-C" and "_run(" not in err and "main(" not in err:
             trial.said = "(Python had not begun with tempreg yet)"
             return
+        if trial.attack == "memory limit" and "\nSystemError: " in err:
+            trial.said = "(Python itself failed without memory: SystemError)"
+            return
         trial.wrong.append("a traceback")
     if trial.attack == "SIGKILL":
         return
     if trial.code < 0:
         trial.said = trial.said or f"(signal {-trial.code})"
-        before_it_began = trial.attack == "SIGTERM" and not err
-        if trial.attack != "memory limit" and not before_it_began:
+        outside = trial.attack in ("SIGTERM", "Ctrl-C") and not err and not at_work
+        if trial.attack != "memory limit" and not outside:
             trial.wrong.append(f"ended by signal {-trial.code}")
         return
     expected = (130,) if trial.attack in ("SIGTERM", "Ctrl-C") else (1, 2)
