@@ -25,20 +25,16 @@ NEVER_THE_SAME = {"environment.json", "costs.csv"}
 
 
 def contents(box: Path, *, study: bool) -> dict[str, str]:
-    """A digest of each file below the box, times left out, but for logs, kernels and what is hidden.
+    """A digest of each file below the box, times left out.
 
-    In a `study` that was trained anew, the page, which shows times, is left out too.
+    Not of logs, compiled kernels, what is hidden, and notes of when recordings were changed. In a `study` that was trained anew, the page, which shows times, is left out too.
     """
     found = {}
     for path in sorted(p for p in box.rglob("*") if p.is_file()):
         name = path.relative_to(box).as_posix()
-        skipped = path.name in NEVER_THE_SAME or path.suffix in (".log", ".so")
-        if (
-            skipped
-            or name.startswith(".")
-            or "/." in name
-            or (study and path.name == "report.html")
-        ):
+        timely = path.name in NEVER_THE_SAME or path.suffix in (".log", ".so", ".content")
+        hidden = any(part.startswith(".") for part in path.relative_to(box).parts)
+        if timely or hidden or (study and path.name == "report.html"):
             continue
         found[name] = hashlib.sha256(_lasting(path)).hexdigest()
     return found
