@@ -57,11 +57,12 @@ def test_what_is_lost_is_seen(base: Path, wholes: dict[str, Whole]) -> None:
     assert trial.outcome == "differs: run/model.nir"
 
 
-def test_the_log_goes_on_after_a_kill(tmp_path: Path) -> None:
+def test_the_log_and_its_table(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
-    append(log, 0, Trial("train", "SIGKILL", 1.5, 0.5, landed=True, code=-9))
-    with log.open("a") as file:
-        file.write("1,train,SIGK")
-    append(log, 1, Trial("train", "SIGKILL", 1.5, 0.5, outcome="differs: a"))
-    assert [row["number"] for row in read(log)] == ["0", "1"]
+    append(log, 1, Trial("train", "SIGKILL", 1.5, 0.5, landed=True, code=-9))
+    append(log, 0, Trial("train", "SIGKILL", 1.5, 0.5, outcome="differs: a, b"))
+    assert [(row["number"], row["outcome"]) for row in read(log)] == [
+        ("0", "differs: a, b"),
+        ("1", SAME),
+    ]
     assert table(read(log)).splitlines()[2] == "| train | 1 of 2 | 1 | 1 of 2 |"

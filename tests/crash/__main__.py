@@ -1,12 +1,14 @@
 """`python -m tests.crash`: attacks commands at random moments until enough were stopped.
 
 Each trial is decided by the seed and its number, so the same command goes on where an earlier one
-ended. The exit code is 1 where a trial ended with anything but the same result.
+ended, and repeats what was deleted from the log. The exit code is 1 where a trial ended with
+anything but the same result.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import sys
 import tempfile
@@ -60,8 +62,9 @@ def _attack(args: argparse.Namespace, folder: Path) -> None:
         if not asked or pair[0] in asked or "/".join(pair) in asked
     ]  # fmt: skip
     wholes: dict[str, Whole] = {}
-    number = len(read(args.log))
-    while _stopped(read(args.log)) < args.kills:
+    while _stopped(rows := read(args.log)) < args.kills:
+        done = {row["number"] for row in rows}
+        number = next(n for n in itertools.count() if str(n) not in done)
         chance = random.Random(f"{args.seed}, {number}")
         order = chosen[:]
         random.Random(f"{args.seed}, round {number // len(chosen)}").shuffle(order)
@@ -74,7 +77,6 @@ def _attack(args: argparse.Namespace, folder: Path) -> None:
         moment = moment_in(whole, chance)
         trial = run_trial(COMMANDS[command], ATTACKS[attack], moment, whole, folder, chance)
         append(args.log, number, trial)
-        number += 1
         print(f"{number}: {command}, {attack} at {trial.moment:.1f} s: {trial.code}, "
               f"{trial.said[:80]!r}; {trial.outcome}", flush=True)  # fmt: skip
 

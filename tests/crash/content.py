@@ -27,7 +27,8 @@ NEVER_THE_SAME = {"environment.json", "costs.csv"}
 def contents(box: Path, *, study: bool) -> dict[str, str]:
     """A digest of each file below the box, times left out.
 
-    Not of logs, compiled kernels, what is hidden, and notes of when recordings were changed. In a `study` that was trained anew, the page, which shows times, is left out too.
+    Not of logs, compiled kernels, what is hidden, and notes of when recordings were changed; nor,
+    in a `study` that was trained anew, of its page, which shows times.
     """
     found = {}
     for path in sorted(p for p in box.rglob("*") if p.is_file()):

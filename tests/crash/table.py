@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,22 +19,21 @@ Row = dict[str, str]
 
 
 def read(log: Path) -> list[Row]:
-    """The rows so far; a last one cut short by a kill is left out."""
+    """The rows so far."""
     if not log.exists():
         return []
-    text = log.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    return list(csv.DictReader(whole.splitlines()))
+    return list(csv.DictReader(log.read_text(encoding="utf-8").splitlines()))
 
 
 def append(log: Path, number: int, trial: Trial) -> None:
-    """One more row; a half one of a run that was killed is removed first."""
+    """One more row, in its place by `number`."""
     rows = [*read(log), {name: str(getattr(trial, name, number)) for name in COLUMNS}]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda row: int(row["number"])))
+    write_text(log, text.getvalue())
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -16,6 +16,7 @@ from tests.crash.commands import Command, line_of, prepare
 from tests.crash.content import contents, halves, leftovers
 
 LONGEST = 300.0
+LOADER_FAILED = 127
 SAME = "same result"
 
 
@@ -190,12 +191,12 @@ def _judge_end(trial: Trial, out: str, err: str, *, at_work: bool) -> None:
     trial.said = _last(err)
     if not trial.landed:
         return
+    if trial.attack == "memory limit" and _beneath_python(trial.code, err):
+        trial.said = f"(Python or the system itself failed: {trial.said or trial.code})"
+        return
     if "Traceback" in err:
         if trial.attack == "Ctrl-C" and "_run(" not in err and "main(" not in err:
             trial.said = "(Python had not begun with tempreg yet)"
-            return
-        if trial.attack == "memory limit" and "\nSystemError: " in err:
-            trial.said = "(Python itself failed without memory: SystemError)"
             return
         trial.wrong.append("a traceback")
     if trial.attack == "SIGKILL":
@@ -203,7 +204,7 @@ def _judge_end(trial: Trial, out: str, err: str, *, at_work: bool) -> None:
     if trial.code < 0:
         trial.said = trial.said or f"(signal {-trial.code})"
         outside = trial.attack in ("SIGTERM", "Ctrl-C") and not err and not at_work
-        if trial.attack != "memory limit" and not outside:
+        if not outside:
             trial.wrong.append(f"ended by signal {-trial.code}")
         return
     expected = (130,) if trial.attack in ("SIGTERM", "Ctrl-C") else (1, 2)
@@ -211,6 +212,11 @@ def _judge_end(trial: Trial, out: str, err: str, *, at_work: bool) -> None:
         trial.wrong.append(f"exit code {trial.code}")
     if not trial.said.startswith("tempreg: ") and "FAILED: " not in out:
         trial.wrong.append("no sentence")
+
+
+def _beneath_python(code: int, err: str) -> bool:
+    """Whether memory was missing where no program can say so: in the system or the interpreter."""
+    return code < 0 or code == LOADER_FAILED or "\nSystemError: " in err
 
 
 def _last(err: str) -> str:
