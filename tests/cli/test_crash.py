@@ -27,12 +27,12 @@ def wholes(base: Path) -> dict[str, Whole]:
 @pytest.mark.parametrize(
     ("command", "attack", "part"),
     [
-        ("train", "SIGKILL", 0.8),
-        ("train", "read-only", 0.7),
-        ("export nir", "SIGTERM", 0.7),
-        ("export nir", "file size limit", 0.2),
-        ("train", "memory limit", 0.3),
-        ("data check", "Ctrl-C", 0.7),
+        ("train", "SIGKILL", 0.7),
+        ("export nir", "SIGTERM", 0.6),
+        ("export nir", "memory limit", 0.3),
+        ("export nir", "file size limit", 0.3),
+        ("export nir", "read-only", 0.3),
+        ("data check", "Ctrl-C", 0.6),
     ],
 )
 def test_stopped_and_run_again_it_ends_the_same(
@@ -40,11 +40,14 @@ def test_stopped_and_run_again_it_ends_the_same(
 ) -> None:
     if attack == "read-only" and not ATTACKS[attack].possible(base):
         pytest.skip("root is not kept from writing here")
-    whole = wholes[command]
-    moment = part * whole.seconds
-    chance = random.Random(0)
-    trial = run_trial(COMMANDS[command], ATTACKS[attack], moment, whole, base, chance)
-    assert trial.outcome == SAME, trial
+    whole, chance = wholes[command], random.Random(0)
+    for earlier in (1, 2, 4):  # where the machine was slower when nobody disturbed it
+        moment = part * whole.seconds / earlier
+        trial = run_trial(COMMANDS[command], ATTACKS[attack], moment, whole, base, chance)
+        assert trial.outcome == SAME, trial
+        if trial.landed:
+            return
+    pytest.fail(f"the command was never stopped: {trial}")
 
 
 def test_what_is_lost_is_seen(base: Path, wholes: dict[str, Whole]) -> None:

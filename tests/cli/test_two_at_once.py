@@ -62,7 +62,7 @@ def test_the_second_is_refused(
 
 
 def test_of_two_that_start_together_one_trains(tempreg: CommandLine, tmp_path: Path) -> None:
-    words = ("train", *TINY, "--epochs", "2", "--resume", "--out")
+    words = ("train", *TINY, "--epochs", "1", "--resume", "--out")
     alone = tempreg(*words, "alone")
     assert alone.returncode == 0, alone.stderr
     both = [
