@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -43,6 +44,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="commands, or COMMAND/ATTACK, with commas")
     parser.add_argument("--folder", type=Path, help="work there and keep it (default: a new one)")
     args = parser.parse_args()
+    # A shell lets what it starts with & ignore Ctrl-C, and so would the commands.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="tempreg-crash-") as temporary:
         folder = args.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)

@@ -63,11 +63,13 @@ def save_checkpoint(
         "settings": settings,
         "position": asdict(position),
     }
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         try:
-            torch.save(content, temporary)
-        except RuntimeError as error:  # torch's word for a full disk
-            raise OSError(f"can't write {path}: {_first_line(error)}") from error
+            torch.save(content, file)
+        except RuntimeError as error:  # torch's own, after the system's word for a full disk
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_checkpoint(
