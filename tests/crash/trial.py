@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -198,12 +199,14 @@ def _judge_end(trial: Trial, out: str, err: str, *, at_work: bool) -> None:
         trial.said = f"(Python or the system itself failed: {trial.said or trial.code})"
         return
     if "Traceback" in err:
-        if trial.attack == "Ctrl-C" and "_run(" not in err and "main(" not in err:
+        if trial.attack in ("Ctrl-C", "memory limit") and ", in main\n" not in err:
             trial.said = "(Python had not begun with tempreg yet)"
             return
         trial.wrong.append("a traceback")
     if trial.attack == "SIGKILL":
         return
+    if trial.code == -signal.SIGINT and trial.said == "tempreg: interrupted":
+        return  # Python ends so where the interrupt came in an exec; shells show 130, too
     if trial.code < 0:
         trial.said = trial.said or f"(signal {-trial.code})"
         outside = trial.attack in ("SIGTERM", "Ctrl-C") and not err and not at_work
@@ -220,13 +223,15 @@ def _judge_end(trial: Trial, out: str, err: str, *, at_work: bool) -> None:
 def _beneath_python(code: int, err: str) -> bool:
     """Whether memory was missing where no program can say so: in the loader, a library in C or the
     interpreter, which end the process themselves."""
-    told = any(line.startswith("tempreg: ") for line in err.splitlines())
+    told = _last(err).startswith("tempreg: ")
     return code < 0 or (not told and ("Traceback" not in err or "\nSystemError: " in err))
 
 
 def _last(err: str) -> str:
+    """The last thing that `tempreg` says, or else anybody."""
     lines = [line.strip() for line in err.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    ours = [line for line in lines if line.startswith("tempreg: ")]
+    return (ours or lines or [""])[-1]
 
 
 def _differences(command: Command, whole: Whole, box: Path, said: str) -> list[str]:

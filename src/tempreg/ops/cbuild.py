@@ -19,6 +19,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tempreg.errors import RequestError
 from tempreg.files import scratch
 
 KERNELS = Path(__file__).parent / "kernels"
@@ -35,7 +36,7 @@ BASE_FLAGS = (
 OPTIONAL_FLAGS = (("-march=native", "-fopenmp"), ("-fopenmp",), ("-march=native",), ())
 
 
-class KernelUnavailable(RuntimeError):
+class KernelUnavailable(RequestError, RuntimeError):
     """No compiled CPU kernel can run here; the message says why. Final."""
 
 
@@ -77,7 +78,8 @@ def load(name: str, element: str = "float") -> ctypes.CDLL:
         try:
             return _loaded(name, element, compiler, (*BASE_FLAGS, *optional))
         except subprocess.CalledProcessError as error:
-            problems.append(error.stderr.strip().splitlines()[-1] if error.stderr else str(error))
+            said = (error.stderr or "").strip().splitlines()  # the first error brings about others
+            problems.append(next((x for x in said if "rror: " in x), [str(error), *said][-1]))
         except OSError as error:
             problems.append(str(error))
     raise KernelUnavailable(f"{' '.join(compiler)} could not build {name}.c: {problems[-1]}")
