@@ -37,7 +37,10 @@ def pairs(folder: Path) -> list[tuple[str, str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
-    parser.add_argument("--kills", type=int, default=100, help="commands to stop (default: 100)")
+    parser.add_argument(
+        "--kills", type=int, default=100,
+        help="commands to stop, those in the log counted (default: 100)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--log", type=Path, default=ROOT / "build" / "crashtest.csv")
     parser.add_argument("--page", type=Path, help="fill its table from the log")
