@@ -20,7 +20,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wholes(base: Path) -> dict[str, Whole]:
-    names = ("train", "export nir", "data check")
+    names = ("train", "export nir")
     return {name: undisturbed(COMMANDS[name], base, base / "wholes") for name in names}
 
 
@@ -32,7 +32,7 @@ def wholes(base: Path) -> dict[str, Whole]:
         ("export nir", "memory limit", 0.3),
         ("export nir", "file size limit", 0.3),
         ("export nir", "read-only", 0.3),
-        ("data check", "Ctrl-C", 0.6),
+        ("export nir", "Ctrl-C", 0.6),
     ],
 )
 def test_stopped_and_run_again_it_ends_the_same(
