@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tempreg.files import write_text
+from tests.crash.attacks import ATTACKS
 from tests.crash.trial import SAME, Trial
 
 COLUMNS = (
@@ -39,7 +40,7 @@ def append(log: Path, number: int, trial: Trial) -> None:
 def table(rows: Sequence[Row]) -> str:
     """Command x attack: how often the command was stopped of how often it was attacked."""
     commands = list(dict.fromkeys(row["command"] for row in rows))
-    attacks = list(dict.fromkeys(row["attack"] for row in rows))
+    attacks = [name for name in ATTACKS if any(row["attack"] == name for row in rows)]
     lines = ["| command | " + " | ".join(attacks) + " | stopped | same result |"]
     lines.append("| --- " * (len(attacks) + 3) + "|")
     for command in (*sorted(commands), None):
