@@ -29,6 +29,8 @@ _OUT_OF_MEMORY = (
     "can't start new thread",
 )
 """In messages of torch's allocator, the system, C++, the loader of libraries, and Python."""
+_ONEDNN = "could not create a primitive"
+"""All that it says then; where it can't do what is asked, more words follow."""
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -36,4 +38,5 @@ def out_of_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     told = isinstance(error, (RuntimeError, ImportError, OSError))
-    return told and any(words in str(error) for words in _OUT_OF_MEMORY)
+    said = str(error)
+    return told and (said == _ONEDNN or any(words in said for words in _OUT_OF_MEMORY))

@@ -25,8 +25,13 @@ def command(monkeypatch: pytest.MonkeyPatch, does: Callable[[], object]) -> None
     monkeypatch.setitem(COMMANDS, "odd", "nothing")
 
 
+def in_convolution() -> None:
+    raise RuntimeError("could not create a primitive")
+
+
 @pytest.mark.parametrize(
-    "takes", [lambda: torch.empty(2**55), lambda: np.empty(2**55), lambda: bytes(2**60)]
+    "takes",
+    [lambda: torch.empty(2**55), lambda: np.empty(2**55), lambda: bytes(2**60), in_convolution],
 )
 def test_memory_that_ran_out_is_told(
     monkeypatch: pytest.MonkeyPatch,
