@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from tempreg.data.downloads import Download
 
@@ -29,6 +31,11 @@ class Server(http.server.ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/file"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Quiet where who asked was killed in between."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
-"""The two kinds of errors that a person at the command line is told about in a sentence.
+"""The errors that a person at the command line is told about in a sentence.
 
-Everything else is a bug and shows its traceback. Imports nothing, so that every layer can.
+Two kinds of our own, and memory that ran out, which libraries say in many ways. Everything else is
+a bug and shows its traceback. Imports nothing, so that every layer can.
 """
 
 from __future__ import annotations
@@ -18,3 +19,24 @@ class RunStopped(RuntimeError):
     """A run that began didn't end. Subclassed by reason."""
 
     exit_code = 1
+
+
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "annot allocate memory",
+    "std::bad_alloc",
+    "failed to map segment from shared object",
+    "can't start new thread",
+)
+"""In messages of torch's allocator, the system, C++, the loader of libraries, and Python."""
+_ONEDNN = "could not create a primitive"
+"""All that it says then; where it can't do what is asked, more words follow."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that there was no more memory."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    told = isinstance(error, (RuntimeError, ImportError, OSError))
+    said = str(error)
+    return told and (said == _ONEDNN or any(words in said for words in _OUT_OF_MEMORY))

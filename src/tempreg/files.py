@@ -2,34 +2,96 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import json
 import os
+import platform
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 TEMPORARY_SUFFIX = ".tmp"
+_HELD = ".held"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What a file system says that knows no locks."""
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A hidden folder in `folder` for files that aren't whole yet, removed when the block ends.
+
+    A kill leaves it behind, and the next one that is made in `folder` on the same machine takes it
+    away: a process holds a lock in its own, which the system lets go when the process ends. So
+    those of others at work are left alone, and so are all where there are no locks: on Windows,
+    and on some file systems.
+    """
+    prefix = f".{platform.node()}."
+    with ExitStack() as stack:
+        own: Path | None = None
+        while own is None:
+            own = Path(tempfile.mkdtemp(dir=folder, prefix=prefix, suffix=TEMPORARY_SUFFIX))
+            stack.callback(shutil.rmtree, own, ignore_errors=True)
+            try:
+                stack.enter_context(exclusive(own / _HELD))
+                if not (own / _HELD).exists():
+                    own = None
+            except (Busy, FileNotFoundError):  # taken for a dead one's before it was locked
+                own = None
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
+        _clear(folder, prefix, own)
+        yield own
+
+
+def _clear(folder: Path, prefix: str, own: Path) -> None:
+    """Remove what killed processes of this machine left in `folder`."""
+    if sys.platform == "win32":
+        return
+    for left in folder.glob(f"{glob.escape(prefix)}*{TEMPORARY_SUFFIX}"):
+        if left != own and left.is_dir():
+            with suppress(Busy, OSError), exclusive(left / _HELD):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, which takes its place when the block ends without error."""
-    descriptor, name = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=TEMPORARY_SUFFIX
-    )
-    os.close(descriptor)
-    temporary = Path(name)
+    """A temporary path near `path`, which takes its place when the block ends without error.
+
+    Raises:
+        OSError: it can't be written; names `path`, whatever the system had to say.
+    """
     try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        with scratch(path.parent) as folder:
+            temporary = folder / path.name
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+    except OSError as error:
+        if error.errno is None:
+            known = str(path) in str(error)
+            raise (error if known else OSError(f"can't write {path}: {error}")) from None
+        if error.filename is None or TEMPORARY_SUFFIX in str(error.filename):
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """An error of the system that names no file, as one of writing, names `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def write_text(path: Path, text: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tempreg.ops.cbuild import cache_dir
+from tempreg.errors import RequestError
+from tempreg.ops.cbuild import KernelUnavailable, cache_dir, load
 from tempreg.ops.dispatch import BackendUnavailable, resolve_backend
 from tests.conftest import needs_compiler
 
@@ -44,6 +45,24 @@ def test_a_compiler_that_fails_is_reported(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "BackendUnavailable" in result.stderr
     assert not list(tmp_path.rglob("*.so"))
+
+
+def test_what_a_compiler_says_first_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text(
+        "#!/bin/sh\necho 'a.s: Assembler messages:' >&2\n"
+        "echo 'a.s: Fatal error: no space left' >&2\necho 'a.s: Fatal error: no file' >&2\nexit 1\n"
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    monkeypatch.setenv("TEMPREG_CACHE_DIR", str(tmp_path / "cache"))
+    load.cache_clear()
+    with pytest.raises(KernelUnavailable, match=r"could not build lif\.c: .*no space left") as told:
+        load("lif")
+    assert isinstance(told.value, RequestError)
+    load.cache_clear()
 
 
 @needs_compiler

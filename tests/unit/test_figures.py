@@ -17,13 +17,17 @@ METRICS = [
 ]
 
 
-@pytest.fixture
-def figure() -> Figure:
+def drawn() -> Figure:
     summaries = {
         "trt": {"accuracy_per_step": [0.5, 0.75]},
         "rate": {"accuracy_per_step": [0.4, 0.7]},
     }
     return training_figure({"trt": METRICS, "rate": METRICS[:2]}, summaries)
+
+
+@pytest.fixture
+def figure() -> Figure:
+    return drawn()
 
 
 def test_curves_show_what_was_measured(figure: Figure) -> None:
@@ -36,11 +40,14 @@ def test_curves_show_what_was_measured(figure: Figure) -> None:
     assert all(axes.get_xlabel() and axes.get_ylabel() for axes in figure.axes)
 
 
-@pytest.mark.parametrize("suffix", ["png", "svg"])
-def test_saving(figure: Figure, tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_saving(tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"curves.{suffix}"
-    save_figure(figure, file)
-    assert file.read_bytes()[:5] in (b"\x89PNG\r", b"<?xml")
+    save_figure(drawn(), file)
+    first = file.read_bytes()
+    assert first[:5] in (b"\x89PNG\r", b"<?xml", b"%PDF-")
+    save_figure(drawn(), file)
+    assert file.read_bytes() == first
     assert [p.name for p in tmp_path.iterdir()] == [file.name]
 
 

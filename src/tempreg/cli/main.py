@@ -1,8 +1,8 @@
 """What starts first: picks the command, and turns errors into sentences and exit codes.
 
 Nothing that takes time to import is imported before a command needs it. Exit codes: 0 done,
-1 the run failed, 2 the request can't be met as it stands, 130 interrupted, 141 nobody reads
-the output any more.
+1 the run failed, 2 the request can't be met as it stands, 130 interrupted (Ctrl-C, SIGTERM),
+141 nobody reads the output any more.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 from typing import TextIO
+
+from tempreg.cli.ending import sentence, stoppable
 
 COMMANDS = {
     "train": "train a network from a preset or a YAML file",
@@ -84,6 +86,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that it can't show must not end a run
             stream.reconfigure(errors="backslashreplace")
+    with stoppable(whole_process=argv is None):
+        return _run(words)
+
+
+def _run(words: Sequence[str]) -> int:
     try:
         command = importlib.import_module(f"tempreg.cli.{words[0]}")
         code: int = command.run(words[1:])
@@ -97,21 +104,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         print("tempreg: stopped, because nobody reads its output any more", file=sys.stderr)
         return 141
-    except OSError as error:  # a disk that is full, a folder that may not be written to
-        place = f": {error.filename}" if error.filename else ""
-        print(f"tempreg: {error.strerror or error}{place}", file=sys.stderr)
-        return 1
-    except ValueError as error:
-        from tempreg.errors import RequestError
-
-        if not isinstance(error, RequestError):
+    except (ValueError, RuntimeError, OSError, MemoryError, ImportError) as error:
+        told = sentence(error)
+        if told is None:
             raise
-        print(f"tempreg: error: {error}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        from tempreg.errors import RunStopped
-
-        if not isinstance(error, RunStopped):
-            raise
-        print(f"tempreg: {error}", file=sys.stderr)
-        return error.exit_code
+        print(f"tempreg: {told[0]}", file=sys.stderr)
+        return told[1]

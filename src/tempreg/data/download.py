@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tempreg.data.downloads import Download
 from tempreg.errors import RunStopped
+from tempreg.files import naming
 
 if TYPE_CHECKING:
     import requests
@@ -128,7 +129,8 @@ class Resuming:
         with self._part.open("ab" if have else "wb") as file:
             self._progress(self._download.name, have, size)
             for chunk in answer.raw.stream(_CHUNK, decode_content=False):
-                file.write(chunk)
+                with naming(self._part):
+                    file.write(chunk)
                 have += len(chunk)
                 if self._download.size is not None and have > self._download.size:
                     file.close()

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from tempreg.data.source import DataError
+from tempreg.files import naming
 
 MOST_GROWTH = 20
 """An archive that unpacks to more than this times its size (and SMALL bytes) is refused."""
@@ -51,7 +52,8 @@ def unpack(archive: Path, folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with content, target.open("xb") as file:
                 while chunk := content.read(_CHUNK):
-                    file.write(chunk)
+                    with naming(target):
+                        file.write(chunk)
     except (FileExistsError, NotADirectoryError):
         raise DataError(f"{archive} has {name!r} twice, or as file and folder") from None
     except (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,13 +29,15 @@ def write_nir(model: SpikingNetwork, path: Path, *, input_size: tuple[int, int])
     import h5py
     import nir
 
+    content = io.BytesIO()  # in memory first: on a full disk HDF5 ends the process
+    nir.write(content, graph)
+    # Left out where it is 0, which it then is taken for: nir up to 1.0.4 doesn't know it.
+    with h5py.File(content, "r+") as file:
+        for name, node in graph.nodes.items():
+            if isinstance(node, (nir.LIF, nir.IF)) and not node.v_reset.any():
+                del file[f"node/nodes/{name}/v_reset"]
     with replacing(path) as temporary:
-        nir.write(temporary, graph)
-        # Left out where it is 0, which it then is taken for: nir up to 1.0.4 doesn't know it.
-        with h5py.File(temporary, "r+") as file:
-            for name, node in graph.nodes.items():
-                if isinstance(node, (nir.LIF, nir.IF)) and not node.v_reset.any():
-                    del file[f"node/nodes/{name}/v_reset"]
+        temporary.write_bytes(content.getvalue())
 
 
 def nir_graph(model: SpikingNetwork, *, input_size: tuple[int, int]) -> nir.NIRGraph:

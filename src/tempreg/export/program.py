@@ -7,6 +7,7 @@ in and come out, one tensor for each layer of neurons, zeros before the first ti
 from __future__ import annotations
 
 import copy
+import io
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,10 @@ def traced(module: Unrolled | Step, frames: Tensor) -> torch.export.ExportedProg
 
 def write_program(program: torch.export.ExportedProgram, path: Path) -> None:
     """Replace the file at `path`, which `torch.export.load` reads."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        torch.export.save(program, file)
+    content = io.BytesIO()  # in memory first: on a full disk torch ends the process
+    torch.export.save(program, content)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getvalue())
 
 
 def _plain(model: SpikingNetwork) -> tuple[SpikingNetwork, _Tape]:

@@ -17,8 +17,10 @@ import platform
 import shlex
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
+
+from tempreg.errors import RequestError
+from tempreg.files import scratch
 
 KERNELS = Path(__file__).parent / "kernels"
 # Without contraction or fast-math, a kernel's arithmetic is the equations', bit for bit.
@@ -34,7 +36,7 @@ BASE_FLAGS = (
 OPTIONAL_FLAGS = (("-march=native", "-fopenmp"), ("-fopenmp",), ("-march=native",), ())
 
 
-class KernelUnavailable(RuntimeError):
+class KernelUnavailable(RequestError, RuntimeError):
     """No compiled CPU kernel can run here; the message says why. Final."""
 
 
@@ -76,7 +78,8 @@ def load(name: str, element: str = "float") -> ctypes.CDLL:
         try:
             return _loaded(name, element, compiler, (*BASE_FLAGS, *optional))
         except subprocess.CalledProcessError as error:
-            problems.append(error.stderr.strip().splitlines()[-1] if error.stderr else str(error))
+            said = (error.stderr or "").strip().splitlines()  # the first error brings about others
+            problems.append(next((x for x in said if "rror: " in x), [str(error), *said][-1]))
         except OSError as error:
             problems.append(str(error))
     raise KernelUnavailable(f"{' '.join(compiler)} could not build {name}.c: {problems[-1]}")
@@ -115,8 +118,8 @@ def _built(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Path
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".build-") as scratch:
-        compiled, linked = Path(scratch, "kernel.o"), Path(scratch, "kernel.so")
+    with scratch(target.parent) as folder:
+        compiled, linked = folder / "kernel.o", folder / "kernel.so"
         source = KERNELS / f"{name}.c"
         _run(*compiler, *flags, "-c", str(source), "-o", str(compiled))
         # Linked without -fopenmp on purpose: see the module's docstring.

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -53,6 +54,11 @@ def finish(axes: Axes, x_label: str, y_label: str, title: str, *, legend: bool =
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Replace the picture at `path`; its suffix (.png, .svg, .pdf) says which kind."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format=path.suffix.lstrip("."), dpi=150)
+    """Replace the picture at `path`; its suffix (.png, .svg, .pdf) says which kind.
+
+    The same figure gives the same bytes: neither the date nor random names are in it.
+    """
+    kind = path.suffix.lstrip(".")
+    date: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    with rc_context({"svg.hashsalt": "tempreg"}), replacing(path) as temporary:
+        figure.savefig(temporary, format=kind, dpi=150, metadata=date)

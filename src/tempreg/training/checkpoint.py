@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from tempreg.errors import RequestError
+from tempreg.errors import RequestError, out_of_memory
 from tempreg.files import replacing
 
 VERSION = 1
@@ -63,11 +63,13 @@ def save_checkpoint(
         "settings": settings,
         "position": asdict(position),
     }
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, temporary.open("wb") as file:
         try:
-            torch.save(content, temporary)
-        except RuntimeError as error:  # torch's word for a full disk
-            raise OSError(f"can't write {path}: {_first_line(error)}") from error
+            torch.save(content, file)
+        except RuntimeError as error:  # torch's own, after the system's word for a full disk
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_checkpoint(
@@ -92,6 +94,8 @@ def load_checkpoint(
         ) from None
     except (RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError, IndexError,
             zipfile.BadZipFile) as error:  # fmt: skip
+        if out_of_memory(error):
+            raise
         raise CheckpointError(
             f"the checkpoint {path} is damaged ({_first_line(error)}): restore it from a copy, or "
             "start again in another folder"
@@ -130,6 +134,8 @@ def load_weights(path: Path, model: nn.Module) -> None:
     except FileNotFoundError:
         raise CheckpointError(f"there is no weights file {path}") from None
     except (SafetensorError, OSError) as error:
+        if out_of_memory(error):
+            raise
         raise CheckpointError(
             f"the weights file {path} is damaged ({_first_line(error)}): train again or restore it"
         ) from None

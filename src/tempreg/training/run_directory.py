@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,7 +28,15 @@ import numpy as np
 from torch import Tensor
 
 from tempreg.errors import RequestError
-from tempreg.files import TEMPORARY_SUFFIX, Busy, exclusive, replacing, write_json, write_text
+from tempreg.files import (
+    TEMPORARY_SUFFIX,
+    Busy,
+    exclusive,
+    naming,
+    replacing,
+    write_json,
+    write_text,
+)
 
 # What a run that was killed before its config.yaml existed may have left behind, but for
 # hidden files and an empty folder of checkpoints.
@@ -119,7 +128,7 @@ class RunDirectory:
 
     def append_metrics(self, **values: Any) -> None:
         """One line of metrics.jsonl."""
-        with self.metrics.open("a", encoding="utf-8") as file:
+        with naming(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values, allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -185,6 +194,9 @@ class RunDirectory:
                     "--out"
                 ) from None
             self.checkpoint.parent.mkdir(exist_ok=True)
-            for unfinished in self.path.rglob(f".*{TEMPORARY_SUFFIX}"):  # a kill while writing
-                unfinished.unlink()
+            for left in [*self.path.rglob(f".*{TEMPORARY_SUFFIX}")]:  # by a kill while writing
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:  # of an earlier version
+                    left.unlink()
             yield
