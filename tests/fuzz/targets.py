@@ -314,7 +314,8 @@ def _texts() -> list[Target]:
         of_run("summary.json", lambda folder: write_run_report(folder / "run")),
         of_run("analysis/made.json", lambda folder: write_run_report(folder / "run")),
         Target("study.yaml, to go on", "study.yaml", _plan, read_plan),
-        *(of_study(name) for name in ("study.yaml", "results.csv", "costs.csv")),
+        *(of_study(name) for name in ("study.yaml", "results.csv", "costs.csv",
+                                      "runs/0/000/test_items.npz")),
     ]  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import NamedTuple
 
-from tempreg.errors import RequestError, RunStopped
+from tempreg.errors import RequestError, RunStopped, one_line
 from tests.fuzz.mutations import mutated
 from tests.fuzz.targets import Target
 
@@ -62,11 +62,13 @@ def _child(target: Target, inside: Path, first: int, count: int, crashes: Path, 
     seeds = target.seeds()
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
-    warnings.simplefilter("error")
     done = Counts(0, 0, 0, [])
     note.write_text(json.dumps(done))
     for number in range(first, first + count):
-        (inside / target.file).write_bytes(mutated(seeds, random.Random(number)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # zipfile's, of a name that is there twice
+            content = mutated(seeds, random.Random(number))
+        (inside / target.file).write_bytes(content)
         note.write_text(json.dumps(done))
         signal.alarm(SECONDS)
         outcome = judged(target, inside)
@@ -86,22 +88,28 @@ def judged(target: Target, inside: Path) -> str:
     """ "read", "refused", or what else came of the file in the folder `inside`."""
     before = set(inside.parent.iterdir())
     errors = io.StringIO()
-    try:
-        with redirect_stderr(errors):
-            target.read(inside)
-        outcome = "read"
-    except (RequestError, RunStopped, OSError) as error:
-        outcome = "refused" if str(error).strip() else "refused without a word"
-        if "\n" in str(error).strip() or len(str(error)) > 2_000:
-            outcome = f"refused in more than a sentence: {str(error)[:200]!r}"
-    except BaseException as error:  # noqa: BLE001 - whatever a reader lets through is a crash
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        outcome = f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {error}"
+    with redirect_stderr(errors), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        outcome = _outcome(target, inside)
+    for each in warned:
+        if Path(target.file).name not in str(each.message):
+            outcome = f"warned without a place: {each.message}"
     if errors.getvalue().strip():
         outcome = f"wrote to standard error: {errors.getvalue().strip()[:200]!r}"
     if set(inside.parent.iterdir()) != before:
         outcome = "wrote outside of its folder"
     return outcome[:400]
+
+
+def _outcome(target: Target, inside: Path) -> str:
+    try:
+        target.read(inside)
+    except (RequestError, RunStopped, OSError) as error:
+        return "refused" if one_line(error) else "refused without a word"
+    except BaseException as error:  # noqa: BLE001 - whatever a reader lets through is a crash
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return f"{type(error).__name__} in {Path(place.filename).name}:{place.lineno}: {error}"
+    return "read"
 
 
 def _keep(target: Target, inside: Path, number: int, crashes: Path) -> str:
