@@ -29,8 +29,11 @@ class Header:
             version = npy.read_magic(file)
             if version not in _READERS:
                 raise ValueError(f"version {version} of the .npy format is unknown")
-            with warnings.catch_warnings():  # as Python 2 wrote it: slower to read, it says
+            with warnings.catch_warnings():
+                # As Python 2 wrote it, which is slower to read; and escapes that mean nothing.
                 warnings.filterwarnings("ignore", "Reading `.npy` or `.npz` file required")
+                warnings.simplefilter("ignore", SyntaxWarning)
+                warnings.simplefilter("ignore", DeprecationWarning)
                 self._shape, fortran, self._dtype = _READERS[version](file)
         except (EOFError, TypeError, SyntaxError, RecursionError, tokenize.TokenError) as error:
             raise ValueError(f"its header can't be read: {error}") from None
