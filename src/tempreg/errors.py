@@ -40,3 +40,19 @@ def out_of_memory(error: BaseException) -> bool:
     told = isinstance(error, (RuntimeError, ImportError, OSError))
     said = str(error)
     return told and (said == _ONEDNN or any(words in said for words in _OUT_OF_MEMORY))
+
+
+MOST_CHARACTERS = 1000
+
+
+def one_line(text: object) -> str:
+    """What a message says as one line that any terminal can show; a long one without its middle.
+
+    What a file holds may be part of a message. Escape sequences and directions of writing in it
+    become codes.
+    """
+    line = " ".join(str(text).split())
+    line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    if len(line) > MOST_CHARACTERS:
+        line = f"{line[: MOST_CHARACTERS // 2]} ... {line[-MOST_CHARACTERS // 2 :]}"
+    return line

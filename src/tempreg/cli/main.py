@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from tempreg.cli.ending import sentence, stoppable
+from tempreg.errors import one_line
 
 COMMANDS = {
     "train": "train a network from a preset or a YAML file",
@@ -108,5 +109,5 @@ def _run(words: Sequence[str]) -> int:
         told = sentence(error)
         if told is None:
             raise
-        print(f"tempreg: {told[0]}", file=sys.stderr)
+        print(f"tempreg: {one_line(told[0])}", file=sys.stderr)
         return told[1]

@@ -162,5 +162,5 @@ def opened(path: Path) -> FrameFile | None:
         if size != int(np.prod(shape)) * np.dtype(header["dtype"]).itemsize:
             return None
         return FrameFile(path, shape, header["dtype"], (events, kept), (height, width))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
 import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,20 +42,11 @@ def decoded(
     Raises:
         DataError: no image, a truncated one, or one of more than MAX_PIXELS.
     """
-    where = name or str(source)
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
-    try:
-        with Image.open(source if isinstance(source, Path) else io.BytesIO(source)) as opened:
-            _check_size(opened, where)
-            upright = ImageOps.exif_transpose(opened)
-            pixels = _converted(upright, channels, where)
-    except UnidentifiedImageError:
-        raise DataError(f"{where} is not an image") from None
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{where} can't be read as an image: {error}") from None
+    where = name or str(source)
+    with _opened(source, where) as image:
+        pixels = _converted(ImageOps.exif_transpose(image), channels, where)
     array: NDArray[np.uint8] = np.array(pixels, dtype=np.uint8)
     array = array.reshape(pixels.height, pixels.width, channels)
     return array if size is None else squared(array, size)
@@ -78,21 +73,51 @@ def header(path: Path) -> tuple[tuple[int, int], bool]:
     Raises:
         DataError: as `decoded`.
     """
+    with _opened(path, str(path)) as image:
+        turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        width, height = image.size
+        grey = image.mode in ("1", "L") or image.mode.startswith("I;16")
+    return ((width, height) if turned else (height, width)), grey
+
+
+class _Bounded(io.BufferedReader):
+    """A file of which no more is asked than it has, whatever length it claims within. Final."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._length = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(size if size is None else min(size, self._length))
+
+
+@contextmanager
+def _opened(source: Path | bytes, where: str) -> Iterator[Image]:
+    """An image before it is decoded; DataError for what Pillow raises, with the file's name.
+
+    So are warnings named, of which Pillow has the more the less it can read of an image's notes.
+    """
     from PIL import Image, UnidentifiedImageError
 
-    try:
-        with Image.open(path) as opened:
-            _check_size(opened, str(path))
-            turned = opened.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            width, height = opened.size
-            grey = opened.mode in ("1", "L") or opened.mode.startswith("I;16")
-    except UnidentifiedImageError:
-        raise DataError(f"{path} is not an image") from None
-    except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{path} can't be read as an image: {error}") from None
-    return ((width, height) if turned else (height, width)), grey
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors follow, and say the same
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            file = _Bounded(source) if isinstance(source, Path) else io.BytesIO(source)
+            with file, Image.open(file) as opened:
+                _check_size(opened, where)
+                yield opened
+        except UnidentifiedImageError:
+            raise DataError(f"{where} is not an image") from None
+        except (
+            OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError
+        ) as error:  # fmt: skip
+            if isinstance(error, DataError):
+                raise
+            raise DataError(f"{where} can't be read as an image: {error}") from None
+    if said:
+        words = " ".join(str(said[0].message).split())
+        warnings.warn(f"{where}: {words}", said[0].category, stacklevel=4)
 
 
 def _check_size(image: Image, where: str) -> None:

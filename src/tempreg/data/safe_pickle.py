@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -30,8 +31,11 @@ def read_pickle(data: bytes, where: str) -> Any:
         DataError: a damaged pickle, or one that names anything else: it is not called.
     """
     try:
-        _check_places(data)
-        return _Reader(io.BytesIO(data), encoding="bytes").load()
+        with warnings.catch_warnings():  # of escapes in text that mean nothing to Python
+            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            _check_places(data)
+            return _Reader(io.BytesIO(data), encoding="bytes").load()
     except DataError as error:
         raise DataError(f"{where} {error}") from None
     except _FAULTS as error:

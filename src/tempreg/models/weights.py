@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +19,13 @@ from torch import Tensor, nn
 
 from tempreg.errors import RequestError
 from tempreg.models.structure import NORM, Layer, ordered, structure
+
+FAULTS = (
+    RuntimeError, OSError, EOFError, LookupError, TypeError, ValueError, AttributeError,
+    AssertionError, ArithmeticError, MemoryError, struct.error, pickle.UnpicklingError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What torch's reader of plain values raises where a file is damaged, found by fuzzing it."""
 
 
 class WeightsError(RequestError):
@@ -160,8 +169,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file {path}") from None
-    except (SafetensorError, OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError,
-            pickle.UnpicklingError, zipfile.BadZipFile) as error:  # fmt: skip
+    except (SafetensorError, *FAULTS) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
             f"the weights file {path} can't be read ({first}): save the state dict alone, best as "

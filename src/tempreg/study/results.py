@@ -11,7 +11,6 @@ costs.csv     arm, replicate, seconds, peak_memory_mb; need not be there
 from __future__ import annotations
 
 import math
-import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.config.yaml import parse
+from tempreg.data.source import DataError
+from tempreg.data.static.npz import read_npz
 from tempreg.report.reading import ReportError, number, read_json, read_rows, read_text
 from tempreg.study.columns import analysis_columns
 
@@ -160,12 +161,15 @@ def test_items(run: ReportedRun) -> tuple[NDArray[np.float64], NDArray[np.int64]
     if run.folder is None or not (path := run.folder / "test_items.npz").is_file():
         return None
     try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            correct, items = file["correct"], file["items"]
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path)
+        correct, items = arrays["correct"], arrays["items"]
+    except (DataError, KeyError) as error:
         raise ReportError(f"{path} is damaged: {error}") from None
-    if correct.ndim != 2 or items.shape != correct.shape[1:] or not items.size:
-        raise ReportError(f"{path} is damaged: shapes {correct.shape} and {items.shape}")
+    whole = correct.dtype.kind in "bui" and items.dtype.kind in "ui"
+    if not whole or correct.ndim != 2 or items.shape != correct.shape[1:] or not items.size:
+        raise ReportError(
+            f"{path} is damaged: {correct.dtype} {correct.shape} and {items.dtype} {items.shape}"
+        )
     return correct.astype(np.float64), items.astype(np.int64)
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from tempreg.errors import RequestError, out_of_memory
 from tempreg.files import replacing
+from tempreg.models.weights import FAULTS
 
 VERSION = 1
 
@@ -92,15 +93,14 @@ def load_checkpoint(
             "checkpoint of tempreg never does: restore it from a copy, or start again in another "
             "folder"
         ) from None
-    except (RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError, IndexError,
-            zipfile.BadZipFile) as error:  # fmt: skip
+    except FAULTS as error:
         if out_of_memory(error):
             raise
         raise CheckpointError(
             f"the checkpoint {path} is damaged ({_first_line(error)}): restore it from a copy, or "
             "start again in another folder"
         ) from None
-    if content.get("settings") != settings:
+    if not isinstance(content, dict) or content.get("settings") != settings:
         raise CheckpointError(
             f"the checkpoint {path} was trained with other settings than config.yaml beside it "
             "has: put these back, or start again in another folder"
@@ -111,7 +111,7 @@ def load_checkpoint(
         model.load_state_dict(content["model"])
         optimizer.load_state_dict(content["optimizer"])
         return Position(**content["position"]), content["precision"]
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+    except FAULTS as error:
         raise CheckpointError(
             f"the checkpoint {path} belongs to another network: {_first_line(error)}"
         ) from None

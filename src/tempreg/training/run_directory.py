@@ -137,13 +137,13 @@ class RunDirectory:
         """All whole lines of metrics.jsonl; a last one cut short by a kill is left out."""
         if not self.metrics.exists():
             return []
-        text = self.metrics.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]
         try:
+            text = self.metrics.read_text(encoding="utf-8")
+            whole = text[: text.rfind("\n") + 1]
             lines: list[dict[str, Any]] = [json.loads(line) for line in whole.splitlines()]
             if all(isinstance(line["epoch"], int) for line in lines):
                 return lines
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             pass
         raise RunDirectoryError(f"{self.metrics} is damaged: restore it, or delete it to go on")
 
@@ -167,7 +167,7 @@ class RunDirectory:
             value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunDirectoryError(f"the run in {self.path} has no {path.name}") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (ValueError, RecursionError) as error:
             raise RunDirectoryError(f"{path} is damaged: {error}") from None
         if not isinstance(value, dict):
             raise RunDirectoryError(f"{path} is damaged: expected an object, got {value!r}")

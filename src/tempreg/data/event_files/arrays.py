@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tempreg.data.event_files.recording import MOST_BYTES, Recording, checked
 from tempreg.data.mat_files import numeric_arrays
+from tempreg.data.npy_header import Header
 from tempreg.data.source import DataError
 
 _NAMES = {
@@ -71,22 +71,12 @@ def read_npz(path: Path) -> Recording:
 def _npy(path: Path, file: IO[bytes], size: int) -> NDArray[Any]:
     """An array whose header is believed only where `size` bytes hold what it declares."""
     try:
-        version = npy.read_magic(file)
-        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran, dtype = header(file)
-    except (ValueError, EOFError) as error:
+        header = Header(file)
+        if header.bytes > min(size, MOST_BYTES):
+            raise ValueError(f"it declares {header.bytes} bytes but has {size}: it is truncated")
+        return header.array(file)
+    except ValueError as error:
         raise DataError(f"{path} is no NumPy array, or a damaged one: {error}") from None
-    if dtype.hasobject:
-        raise DataError(f"{path} holds Python objects, which are never read: store numbers")
-    declared = dtype.itemsize
-    for length in shape:
-        declared *= length
-    if declared > min(size, MOST_BYTES):
-        raise DataError(f"{path} declares {declared} bytes but has {size}: truncated or damaged")
-    raw = file.read(declared)
-    if len(raw) < declared:
-        raise DataError(f"{path} declares {declared} bytes but has {len(raw)}: it is truncated")
-    return np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C")
 
 
 def read_h5(path: Path) -> Recording:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -15,16 +14,13 @@ from numpy.typing import NDArray
 
 from tempreg.data.base import SPLITS, DataSet
 from tempreg.data.images import decoded
+from tempreg.data.npy_header import Header
 from tempreg.data.options import DataOptions
 from tempreg.data.source import DataError, Source
 from tempreg.data.static.arrays import Images, array_data_set
 
 MAX_BYTES = 8 << 30
 """A file that claims to hold more is refused before memory is taken."""
-_READERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -36,31 +32,23 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            claimed = {info.filename: _claimed(archive, info) for info in archive.infolist()}
-        if sum(claimed.values()) > MAX_BYTES:
-            raise DataError(
-                f"{path} claims {sum(claimed.values()):,} bytes, more than {MAX_BYTES:,}"
-            )
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+            claimed = 0
+            for info in archive.infolist():
+                with archive.open(info) as file:
+                    claimed += Header(file).bytes
+            if claimed > MAX_BYTES:
+                raise DataError(f"{path} claims {claimed:,} bytes, more than {MAX_BYTES:,}")
+            arrays = {}
+            for info in archive.infolist():
+                with archive.open(info) as file:
+                    arrays[info.filename.removesuffix(".npy")] = Header(file).array(file).copy()
+            return arrays
     except (
         zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, RuntimeError
     ) as error:  # fmt: skip  # RuntimeError: encrypted, or packed in a way that is unknown
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} can't be read as .npz: {error}") from None
-
-
-def _claimed(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> int:
-    """The bytes of an array, by its header."""
-    with archive.open(info) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in _READERS:
-            raise ValueError(f"{info.filename} has an unknown version of the .npy format")
-        shape, _, dtype = _READERS[version](file)
-    if dtype.hasobject:
-        raise ValueError(f"{info.filename} holds Python objects, which may run code")
-    return math.prod(shape) * int(dtype.itemsize)
 
 
 def pixels_of(values: NDArray[Any], where: str) -> NDArray[np.uint8]:

@@ -69,10 +69,12 @@ def read_svhn(path: Path) -> Images:
                 raise DataError(f"{path}: {name} claims more than {MAX_VALUES:,} values")
         arrays = loadmat(path, variable_names=["X", "y"])
     except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, EOFError,
-            KeyError, zlib.error) as error:  # fmt: skip
+            KeyError, MemoryError, zlib.error) as error:  # fmt: skip
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path} can't be read as a MATLAB 5 file: {error}") from None
+        raise DataError(
+            f"{path} can't be read as a MATLAB 5 file: {str(error) or 'it claims too much memory'}"
+        ) from None
     x, y = arrays["X"], arrays["y"].ravel()
     if x.ndim != 4 or x.shape[2] != 3 or x.shape[3] != len(y) or y.dtype.kind not in "iuf":
         raise DataError(

@@ -1,0 +1,129 @@
+"""Damaged and hostile versions of a file: of its bytes, and of what a container in it holds."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import re
+import zipfile
+from collections.abc import Sequence
+
+NUMBERS = (
+    0,
+    1,
+    0x7F,
+    0x80,
+    0xFF,
+    0x7FFF,
+    0xFFFF,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**63 - 1,
+    2**64 - 1,
+)
+WORDS = (
+    b"NaN", b"Infinity", b"-1", b"1e999", b"null", b"true", b"[]", b"{}", b'""', b"9" * 400,
+    b"[" * 20_000, b"{" * 3_000, b"../../../x", b"/etc/passwd", b"<script>alert(1)</script>",
+    b"{{ 7*7 }}", b"!!python/object/apply:os.system [id]", b"&a [*a, *a]", b"\0", b"\xff\xfe",
+    "\u202e".encode(), b"0x7fffffffffffffff", b"-0.0", b"1" + b"0" * 18, b"|O", b"\n", b",", b":",
+)  # fmt: skip
+"""Put in the place of a number or a word of a text."""
+
+
+def mutated(seeds: Sequence[bytes], rng: random.Random) -> bytes:
+    """One to four changes of one of the seeds; of what it packs, half the time, where it does."""
+    raw = rng.choice(seeds)
+    if rng.random() < 0.5 and raw[:2] == b"PK":
+        raw = _repacked(raw, rng)
+    elif rng.random() < 0.5 and raw[:2] == b"\x1f\x8b":
+        return gzip.compress(_changed(gzip.decompress(raw), seeds, rng), mtime=0)
+    else:
+        raw = _changed(raw, seeds, rng)
+    return raw
+
+
+def _changed(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes:
+    for _ in range(rng.randint(1, 4)):
+        raw = rng.choice(CHANGES)(raw, seeds, rng)
+    return raw
+
+
+def _place(raw: bytes, rng: random.Random) -> int:
+    """Anywhere, or, as often, near the start, where most formats have their head."""
+    return rng.randrange(max(1, len(raw) if rng.random() < 0.5 else min(len(raw), 200)))
+
+
+def _bit(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes:
+    at = _place(raw, rng)
+    return raw[:at] + bytes([b ^ 1 << rng.randrange(8) for b in raw[at : at + 1]]) + raw[at + 1 :]
+
+
+def _number(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes:
+    """A claim of a size, or whatever stands there, becomes an extreme number."""
+    at, width = _place(raw, rng), rng.choice((1, 2, 4, 8))
+    value = rng.choice(NUMBERS) % 256**width
+    return raw[:at] + value.to_bytes(width, rng.choice(("little", "big"))) + raw[at + width :]
+
+
+def _cut(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes:
+    return raw[: _place(raw, rng)]
+
+
+def _without(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes:
+    at = _place(raw, rng)
+    return raw[:at] + raw[at + rng.choice((1, 2, 4, 16, 300)) :]
+
+
+def _twice(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes:
+    at, length = _place(raw, rng), rng.choice((1, 4, 64, 4096))
+    return raw[: at + length] + raw[at:]
+
+
+def _spliced(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes:
+    other = rng.choice(seeds)
+    return raw[: _place(raw, rng)] + other[_place(other, rng) :]
+
+
+def _noise(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes:
+    at = _place(raw, rng)
+    return raw[:at] + rng.randbytes(rng.choice((1, 8, 64))) + raw[at:]
+
+
+def _word(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes:
+    """A number or a word in a text becomes another."""
+    found = list(re.finditer(rb"[A-Za-z_]+|-?\d[\d.e+-]*", raw[:20_000]))
+    if not found:
+        return raw
+    old = rng.choice(found)
+    return raw[: old.start()] + rng.choice(WORDS) + raw[old.end() :]
+
+
+CHANGES = (_bit, _number, _cut, _without, _twice, _spliced, _noise, _word, _word)
+
+
+def _repacked(raw: bytes, rng: random.Random) -> bytes:
+    """A zip archive, whole again, with a member changed, renamed, left out or there twice."""
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        members = [(info.filename, archive.read(info)) for info in archive.infolist()]
+    at = rng.randrange(len(members))
+    name, content = members[at]
+    match rng.randrange(6):
+        case 0:
+            del members[at]
+        case 1:
+            members.append((name, content[: len(content) // 2]))
+        case 2:
+            hostile = ("../" + name, "/" + name, "x" * 300, "a\0b", name + "/", "C:\\" + name)
+            members[at] = (rng.choice(hostile), content)
+        case _:
+            members[at] = (name, _changed(content, [content], rng))
+    out = io.BytesIO()
+    packing = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+    with zipfile.ZipFile(out, "w", packing) as archive:
+        for name, content in members:
+            info = zipfile.ZipInfo(name or "x")
+            info.compress_type = packing
+            archive.writestr(info, content)
+    return out.getvalue()
