@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 RELEASE := build/release
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS)
 CONSTRAINED = $(PIP_INSTALL) -c constraints.txt
-HASHED = $(PIP_INSTALL) --require-hashes --only-binary :all:
+HASHED = $(PIP_INSTALL) --require-hashes --no-deps --only-binary :all:
 # What makes an environment stale; a package that was installed, unlike a link, with its sources.
 SOURCES = $(shell find src -type f -not -path '*.egg-info/*' -not -path '*/__pycache__/*')
 PINS = pyproject.toml constraints.txt $(if $(LOCKED),$(wildcard .ci/locks/*.txt) $(SOURCES))
@@ -115,6 +115,7 @@ ifdef LOCKED
 	$(BIN)/python $(HASHED) -r .ci/locks/dev.txt
 	rm -rf build/lib
 	$(BIN)/python $(OWN)
+	$(BIN)/python -m pip check
 else
 	$(BIN)/python $(CONSTRAINED) -e .
 endif
@@ -130,5 +131,12 @@ endif
 # Tools of a release have an environment of their own: cffconvert wants older packages.
 $(RELEASE)/.made: $(PINS) tools/release.txt
 	$(PYTHON) -m venv $(RELEASE)
-	$(RELEASE)/bin/python $(if $(LOCKED),$(HASHED) -r .ci/locks/release.txt,$(PIP_INSTALL) -r tools/release.txt)
+ifdef LOCKED
+	$(RELEASE)/bin/python $(HASHED) -r .ci/locks/release.txt
+	$(RELEASE)/bin/python $(PIP_INSTALL) --require-hashes --no-deps --no-build-isolation \
+	  -r .ci/locks/release-source.txt
+	$(RELEASE)/bin/python -m pip check
+else
+	$(RELEASE)/bin/python $(PIP_INSTALL) -r tools/release.txt
+endif
 	@touch $@

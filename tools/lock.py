@@ -5,7 +5,9 @@
 
 Versions are those of constraints.txt, chosen by pip for the Python and the machine this runs on,
 which must be those of CI (TARGET). Of each package only the one file that pip would install is
-listed, and never a source archive, for building one would run code that has no hash.
+listed. Source archives, of packages that have no wheel (SOURCES), stand in a file of their own,
+NAME-source.txt: they are built after the rest is installed, with the setuptools that is locked
+there, for pip would fetch an unlocked one.
 `--check` writes nothing and ends with exit code 1 where a file would change.
 """
 
@@ -40,6 +42,9 @@ LOCKS: dict[str, tuple[str, ...]] = {
 OWN_PINS = {"release": ".", "spikingjelly-snntorch-norse": "nir|nirtorch", "sinabs": "nir|nirtorch"}
 """Which names of constraints.txt an environment's own requirement file decides: a pattern."""
 
+SOURCES = {"release": {"docopt"}}
+"""Packages that have no wheel, by environment; a new one is refused until it is written here."""
+
 
 def here() -> str:
     """This Python and machine, in TARGET's words."""
@@ -71,36 +76,40 @@ def resolved(name: str) -> list[dict[str, Any]]:
     return found
 
 
-def lines(entries: list[dict[str, Any]]) -> list[str]:
-    """`name==version --hash=...`, sorted; the project itself is left out.
+def lines(name: str, entries: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """`package==version --hash=...`, sorted, by file; the project itself is left out.
 
     A build's label is too (2.13.0 for 2.13.0+cpu): the hash says which build it is.
     """
-    found = []
+    found: dict[str, list[str]] = {name: []}
     for entry in entries:
         origin, metadata = entry["download_info"], entry["metadata"]
         if "dir_info" in origin:
             continue
+        package = re.sub(r"[-_.]+", "-", metadata["name"]).lower()
+        file = name
         if not origin["url"].partition("#")[0].endswith(".whl"):
-            sys.exit(f"{metadata['name']} has no wheel for {TARGET}, only {origin['url']}")
+            if package not in SOURCES.get(name, ()):
+                sys.exit(f"{package} has no wheel for {TARGET}, only {origin['url']}")
+            file = f"{name}-source"
         version = metadata["version"].partition("+")[0]
         digest = origin["archive_info"]["hashes"]["sha256"]
-        name = re.sub(r"[-_.]+", "-", metadata["name"]).lower()
-        found.append(f"{name}=={version} --hash=sha256:{digest}")
-    return sorted(found)
+        found.setdefault(file, []).append(f"{package}=={version} --hash=sha256:{digest}")
+    return {file: sorted(each) for file, each in found.items()}
 
 
 def main(names: list[str], check: bool) -> None:
     stale = []
+    head = f"# What CI installs ({TARGET}), and no other file: made by `make lock`.\n"
     for name in names:
-        file = FOLDER / f"{name}.txt"
-        head = f"# What CI installs ({TARGET}), and no other file: made by `make lock`.\n"
-        text = head + "\n".join(lines(resolved(name))) + "\n"
-        if check and (not file.exists() or file.read_text() != text):
-            stale.append(str(file.relative_to(ROOT)))
-        elif not check:
-            file.write_text(text)
-            print(f"{file.relative_to(ROOT)}: {text.count('--hash')} packages")
+        for stem, packages in lines(name, resolved(name)).items():
+            file = FOLDER / f"{stem}.txt"
+            text = head + "\n".join(packages) + "\n"
+            if check and (not file.exists() or file.read_text() != text):
+                stale.append(str(file.relative_to(ROOT)))
+            elif not check:
+                file.write_text(text)
+                print(f"{file.relative_to(ROOT)}: {len(packages)} packages")
     if stale:
         sys.exit(f"{', '.join(stale)}: not what pip chooses now; remake by `make lock`")
 

@@ -48,7 +48,7 @@ def main(dist: Path, lock: str | None, flags: list[str]) -> None:
         pip = [programs / "python", "-m", "pip", "--disable-pip-version-check"]
         install = [*pip, "install", "--quiet", "--no-warn-script-location", *flags]
         if lock:
-            hashed = ["--require-hashes", "--only-binary", ":all:", "-r", lock]
+            hashed = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", lock]
             subprocess.run([*install, *hashed], check=True)
             subprocess.run([*install, "--no-deps", wheel], check=True)
             subprocess.run([*pip, "check"], check=True)
