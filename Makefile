@@ -20,6 +20,7 @@ HASHED = $(PIP_INSTALL) --require-hashes --no-deps --only-binary :all:
 # What makes an environment stale; a package that was installed, unlike a link, with its sources.
 SOURCES = $(shell find src -type f -not -path '*.egg-info/*' -not -path '*/__pycache__/*')
 PINS = pyproject.toml constraints.txt $(if $(LOCKED),$(wildcard .ci/locks/*.txt) $(SOURCES))
+BUILT = $(PIP_INSTALL) --require-hashes --no-deps --no-build-isolation
 OWN = $(PIP_INSTALL) --no-deps --no-build-isolation .
 
 .PHONY: demo test test-triton test-frameworks docs dist test-dist lint types format clean lock audit
@@ -51,6 +52,7 @@ $(FRAMEWORKS)/.%: tests/interop/requirements-%.txt $(PINS)
 	$(PYTHON) -m venv $(FRAMEWORKS)/$*
 ifdef LOCKED
 	$(FRAMEWORKS)/$*/bin/python $(HASHED) -r .ci/locks/$*.txt
+	$(if $(wildcard .ci/locks/$*-source.txt),$(FRAMEWORKS)/$*/bin/python $(BUILT) -r .ci/locks/$*-source.txt)
 	rm -rf build/lib
 	$(FRAMEWORKS)/$*/bin/python $(OWN)
 else
@@ -133,8 +135,7 @@ $(RELEASE)/.made: $(PINS) tools/release.txt
 	$(PYTHON) -m venv $(RELEASE)
 ifdef LOCKED
 	$(RELEASE)/bin/python $(HASHED) -r .ci/locks/release.txt
-	$(RELEASE)/bin/python $(PIP_INSTALL) --require-hashes --no-deps --no-build-isolation \
-	  -r .ci/locks/release-source.txt
+	$(RELEASE)/bin/python $(BUILT) -r .ci/locks/release-source.txt
 	$(RELEASE)/bin/python -m pip check
 else
 	$(RELEASE)/bin/python $(PIP_INSTALL) -r tools/release.txt

@@ -42,7 +42,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
 OWN_PINS = {"release": ".", "spikingjelly-snntorch-norse": "nir|nirtorch", "sinabs": "nir|nirtorch"}
 """Which names of constraints.txt an environment's own requirement file decides: a pattern."""
 
-SOURCES = {"release": {"docopt"}}
+SOURCES = {"release": {"docopt"}, "spikingjelly-snntorch-norse": {"norse"}}
 """Packages that have no wheel, by environment; a new one is refused until it is written here."""
 
 
@@ -95,7 +95,11 @@ def lines(name: str, entries: list[dict[str, Any]]) -> dict[str, list[str]]:
         version = metadata["version"].partition("+")[0]
         digest = origin["archive_info"]["hashes"]["sha256"]
         found.setdefault(file, []).append(f"{package}=={version} --hash=sha256:{digest}")
-    return {file: sorted(each) for file, each in found.items()}
+    return {file: sorted(each, key=package_of) for file, each in found.items()}
+
+
+def package_of(line: str) -> str:
+    return line.partition("==")[0]
 
 
 def main(names: list[str], check: bool) -> None:
