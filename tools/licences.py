@@ -4,7 +4,8 @@
 
 Covers what `pip install tempreg` and each of its extras bring, directly and through others, and
 what the tests and these pages need, as .ci/locks/dev.txt and triton.txt have it. A licence is
-what a package's own metadata says: its License-Expression, or its classifiers, or its field License.
+what a package's own metadata says: its License-Expression, its classifiers, its field License or the
+first line of its file LICENSE.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def licence(package: Distribution) -> str:
     if classified:
         return ", ".join(classified)
     # Some put the whole text there; its first line is the licence's name.
-    first = str(said.get("License") or "").strip().partition("\n")[0]
+    text = said.get("License") or package.read_text("licenses/LICENSE") or ""
+    first = str(text).strip().partition("\n")[0]
     return first or "not stated"
 
 
@@ -76,7 +78,8 @@ def brought(extra: str) -> set[str]:
 def uses() -> dict[str, list[str]]:
     """What brings a package: "tempreg", or names of extras, or the tests and pages."""
     extras = {
-        extra: brought(extra) for extra in distribution("tempreg").metadata.get_all("Provides-Extra")
+        extra: brought(extra)
+        for extra in distribution("tempreg").metadata.get_all("Provides-Extra")
     }
     core = brought("")
     found = {}

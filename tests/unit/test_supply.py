@@ -118,7 +118,8 @@ def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
     declared = {
         licences.canonical(need.name)
         for need in map(Requirement, requires("tempreg") or [])
-        if need.marker is None or not any(f'extra == "{each}"' in str(need.marker) for each in tools)
+        if need.marker is None
+        or not any(f'extra == "{each}"' in str(need.marker) for each in tools)
     }
     origin = packages_distributions()
     used = {licences.canonical(origin.get(name, [name])[0]) for name in imported()}
@@ -143,7 +144,8 @@ def test_licences_of_all_locked_packages_are_listed() -> None:
     rows_now = [
         [name, licences.licence(package), by]
         for name, _, by in rows
-        if (package := licences.installed(name)) and package.version.partition("+")[0] == locked[name]
+        if (package := licences.installed(name))
+        and package.version.partition("+")[0] == locked[name]
     ]
     assert len(rows_now) > 30
     assert [row for row in rows_now if row not in rows] == []
