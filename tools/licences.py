@@ -3,9 +3,9 @@
     python tools/licences.py
 
 Covers what `pip install tempreg` and each of its extras bring, directly and through others, and
-what the tests and these pages need, as .ci/locks/dev.txt and triton.txt have it. A licence is
-what a package's own metadata says: its License-Expression, its classifiers, its field License or the
-first line of its file LICENSE.
+what the tests and these pages need, as .ci/locks/dev.txt and triton.txt have it. A licence is what
+the package itself says: its License-Expression, its classifiers, its field License, or the first
+line of its file LICENSE.
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from tools import licences, lock
 
 from tempreg.data.registry import SOURCES
-from tools import licences, lock
 
 ROOT = Path(__file__).parents[2]
 LINE = re.compile(r"([a-z0-9-]+)==([0-9][^+\s]*) --hash=sha256:([0-9a-f]{64})")
