@@ -100,7 +100,7 @@ lock: $(VENV)/.dev
 # Known vulnerabilities of all that CI installs; asks PyPI about every package.
 audit: $(RELEASE)/.made
 	$(RELEASE)/bin/python $(PIP_INSTALL) pip-audit==2.10.1
-	$(RELEASE)/bin/pip-audit --disable-pip --require-hashes --progress-spinner off \
+	$(RELEASE)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
 	  $(patsubst %,-r %,$(wildcard .ci/locks/*.txt))
 
 format: $(VENV)/.dev
