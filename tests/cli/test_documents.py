@@ -183,7 +183,7 @@ def test_commands_in_the_readme_parse(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """In this process, for starting others costs seconds; a line for several is given to another."""
+    """In this process, for starting others costs seconds; a line for several is an exception."""
     monkeypatch.chdir(tmp_path)
 
     def told(*words: str) -> tuple[int, str]:
