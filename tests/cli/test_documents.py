@@ -178,27 +178,17 @@ def test_the_example_is_as_short_as_it_says() -> None:
 
 
 def test_commands_in_the_readme_parse(
-    tempreg: CommandLine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    tempreg: CommandLine, tempreg_here: CommandLine, tmp_path: Path
 ) -> None:
-    """In this process, for starting others costs seconds; a line for several is an exception."""
-    monkeypatch.chdir(tmp_path)
-
     def told(*words: str) -> tuple[int, str]:
         """Exit code, and what was said on standard error."""
-        if "--devices" in words:
-            result = tempreg(*words)
-            return result.returncode, result.stderr
-        capsys.readouterr()
-        code = main(list(words))
-        return code, capsys.readouterr().err
+        run = tempreg if "--devices" in words else tempreg_here
+        result = run(*words)
+        return result.returncode, result.stderr
 
     lines = re.findall(r"^    tempreg ([^#>\n]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert len(lines) >= 6
-    assert main(["config", "nmnist-trt"]) == 0
-    Path("mine.yaml").write_text(capsys.readouterr().out)
+    (tmp_path / "mine.yaml").write_text(tempreg_here("config", "nmnist-trt").stdout)
     for line in lines:
         command, *words = line.split()
         if "my-folder" in words:
