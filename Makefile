@@ -94,7 +94,7 @@ types: $(VENV)/.dev
 # What CI installs: once more from pyproject.toml and constraints.txt, for this Python and machine.
 lock: $(VENV)/.dev
 	$(BIN)/python tools/lock.py
-	$(BIN)/python $(CONSTRAINED) '.[docs,triton]'
+	$(BIN)/python $(CONSTRAINED) -e '.[docs,triton]'
 	$(BIN)/python tools/licences.py
 
 # Known vulnerabilities of all that CI installs; asks PyPI about every package.
