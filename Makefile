@@ -2,16 +2,28 @@
 #
 # PYTHON picks the interpreter, PIP_FLAGS is passed to `pip install`: on Linux without a GPU,
 # an index with PyTorch's CPU builds saves gigabytes (see the README). TESTS picks some tests.
+#
+# LOCKED=1, as CI says, installs the files whose hashes are in .ci/locks and no others, and then the
+# project as a package, not as a link to this folder (pip can't do both). Without it, versions are
+# those of constraints.txt and hashes are left to the index.
 
 PYTHON ?= python3
 PIP_FLAGS ?=
+LOCKED ?=
 TESTS ?= tests
 VENV := .venv
 BIN := $(VENV)/bin
 RELEASE := build/release
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_FLAGS)
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS)
+CONSTRAINED = $(PIP_INSTALL) -c constraints.txt
+HASHED = $(PIP_INSTALL) --require-hashes --no-deps --only-binary :all:
+# What makes an environment stale; a package that was installed, unlike a link, with its sources.
+SOURCES = $(shell find src -type f -not -path '*.egg-info/*' -not -path '*/__pycache__/*')
+PINS = pyproject.toml constraints.txt $(if $(LOCKED),$(wildcard .ci/locks/*.txt) $(SOURCES))
+BUILT = $(PIP_INSTALL) --require-hashes --no-deps --no-build-isolation
+OWN = $(PIP_INSTALL) --no-deps --no-build-isolation .
 
-.PHONY: demo test test-triton test-frameworks docs dist test-dist lint types format clean
+.PHONY: demo test test-triton test-frameworks docs dist test-dist lint types format clean lock audit
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
@@ -21,7 +33,11 @@ test: $(VENV)/.dev
 
 # The CUDA kernels, through Triton's interpreter and compiler; needs no GPU, but a big package.
 test-triton: $(VENV)/.dev
-	$(INSTALL) -e '.[triton]'
+ifdef LOCKED
+	$(BIN)/python $(HASHED) -r .ci/locks/triton.txt
+else
+	$(BIN)/python $(CONSTRAINED) -e '.[triton]'
+endif
 	$(BIN)/python -m pytest tests/oracle/test_lif_triton.py
 
 # Models of other frameworks: two environments, for their pins clash (see tests/interop). Where
@@ -31,32 +47,41 @@ test-frameworks: $(FRAMEWORKS)/.spikingjelly-snntorch-norse $(FRAMEWORKS)/.sinab
 	OMP_NUM_THREADS=1 $(FRAMEWORKS)/spikingjelly-snntorch-norse/bin/python -m pytest -n auto tests/interop
 	OMP_NUM_THREADS=1 $(FRAMEWORKS)/sinabs/bin/python -m pytest -n auto tests/interop
 
-$(FRAMEWORKS)/.%: tests/interop/requirements-%.txt pyproject.toml constraints.txt
+$(FRAMEWORKS)/.%: tests/interop/requirements-%.txt $(PINS)
 	@echo "first time: installing PyTorch and $* into $(FRAMEWORKS)/$*"
 	$(PYTHON) -m venv $(FRAMEWORKS)/$*
+ifdef LOCKED
+	$(FRAMEWORKS)/$*/bin/python $(HASHED) -r .ci/locks/$*.txt
+	$(if $(wildcard .ci/locks/$*-source.txt),$(FRAMEWORKS)/$*/bin/python $(BUILT) -r .ci/locks/$*-source.txt)
+	rm -rf build/lib
+	$(FRAMEWORKS)/$*/bin/python $(OWN)
+else
 	grep -vE '^nir(torch)?==' constraints.txt > $(FRAMEWORKS)/$*/constraints.txt
-	$(FRAMEWORKS)/$*/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) \
-	  -c $(FRAMEWORKS)/$*/constraints.txt -r $< -e . pytest pytest-xdist hypothesis
+	$(FRAMEWORKS)/$*/bin/python $(PIP_INSTALL) -c $(FRAMEWORKS)/$*/constraints.txt -r $< -e . \
+	  pytest pytest-xdist hypothesis
+endif
 	@touch $@
 
 # The pages in docs/ as a site in build/site, without anything from another host. The variable stops
 # a notice of mkdocs-material about its own end of life, on May 5, 2027.
 docs: $(VENV)/.dev
-	$(INSTALL) -e '.[docs]'
+ifndef LOCKED
+	$(BIN)/python $(CONSTRAINED) -e '.[docs]'
+endif
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python -m pytest tests/site
 
 # dist/: the source, and the wheel built from it.
 dist: $(RELEASE)/.made
 	rm -rf dist
-	$(RELEASE)/bin/python -m build --outdir dist .
+	$(RELEASE)/bin/python -m build --no-isolation --outdir dist .
 
 # The wheel in a fresh environment and an empty folder, then the Lightning example beside it; costs
 # an installation of PyTorch.
 test-dist: dist
 	$(RELEASE)/bin/twine check --strict dist/*
 	$(RELEASE)/bin/cffconvert --validate
-	$(PYTHON) tools/try_wheel.py dist -c constraints.txt $(PIP_FLAGS)
+	$(PYTHON) tools/try_wheel.py dist $(if $(LOCKED),--lock .ci/locks/wheel.txt,-c constraints.txt) $(PIP_FLAGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -66,6 +91,18 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# What CI installs: once more from pyproject.toml and constraints.txt, for this Python and machine.
+lock: $(VENV)/.dev
+	$(BIN)/python tools/lock.py
+	$(BIN)/python $(CONSTRAINED) -e '.[docs,triton]'
+	$(BIN)/python tools/licences.py
+
+# Known vulnerabilities of all that CI installs; asks PyPI about every package.
+audit: $(RELEASE)/.made
+	$(RELEASE)/bin/python $(PIP_INSTALL) pip-audit==2.10.1
+	$(RELEASE)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
+	  $(patsubst %,-r %,$(wildcard .ci/locks/*.txt))
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -73,20 +110,34 @@ format: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) $(FRAMEWORKS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(VENV)/.core: pyproject.toml constraints.txt
+$(VENV)/.core: $(PINS)
 	@echo "first time: making $(VENV) and installing tempreg with PyTorch (200 MB and more, minutes)"
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e .
+ifdef LOCKED
+	$(BIN)/python $(HASHED) -r .ci/locks/dev.txt
+	rm -rf build/lib
+	$(BIN)/python $(OWN)
+	$(BIN)/python -m pip check
+else
+	$(BIN)/python $(CONSTRAINED) -e .
+endif
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.core
+ifndef LOCKED
 	@echo "first time: installing what the tests and checks need"
-	$(INSTALL) -e '.[dev]'
+	$(BIN)/python $(CONSTRAINED) -e '.[dev]'
+endif
 	@touch $@
 
 # Tools of a release have an environment of their own: cffconvert wants older packages.
-$(RELEASE)/.made: Makefile
+$(RELEASE)/.made: $(PINS) tools/release.txt
 	$(PYTHON) -m venv $(RELEASE)
-	$(RELEASE)/bin/python -m pip install --quiet --disable-pip-version-check \
-		build==1.6.1 twine==7.0.0 cffconvert==2.0.0 'setuptools<81'
+ifdef LOCKED
+	$(RELEASE)/bin/python $(HASHED) -r .ci/locks/release.txt
+	$(RELEASE)/bin/python $(BUILT) -r .ci/locks/release-source.txt
+	$(RELEASE)/bin/python -m pip check
+else
+	$(RELEASE)/bin/python $(PIP_INSTALL) -r tools/release.txt
+endif
 	@touch $@

@@ -1,6 +1,6 @@
 """Ratios for event data: recordings to frames against tonic, cached loading against a step.
 
-    python benchmarks/events.py            (needs tempreg[events])
+    python benchmarks/events.py            (needs tonic: pip install tonic -c constraints.txt)
 
 The embedded N-MNIST recordings are written out as .bin files and read from there, so that it runs
 for anyone; both sides read the same files, tonic with its own reader. Frames are compared before

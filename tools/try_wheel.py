@@ -3,8 +3,10 @@
 Then the Lightning example with the real Lightning, in the same environment: the tests' own has a
 torchvision beside a torch that it wasn't built for, where Lightning can't be imported.
 
-    python tools/try_wheel.py DIST [FLAG ...]      flags are those of `pip install`
+    python tools/try_wheel.py DIST [--lock FILE] [FLAG ...]    flags are those of `pip install`
 
+With a lock, what the wheel and the example need comes from there, with hashes, and then the wheel
+alone; `pip check` says whether anything is missing.
 DIST holds one wheel and one source archive. Ends with exit code 1 and a sentence where the wheel
 lacks a file, its version is another than its metadata's, or training from it fails.
 """
@@ -35,7 +37,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "lightning_callback.py"
 TRAINING = ("train", "nmnist-trt", "--epochs", "1", "--num-steps", "2", "--out", "run")
 
 
-def main(dist: Path, flags: list[str]) -> None:
+def main(dist: Path, lock: str | None, flags: list[str]) -> None:
     (wheel,) = dist.glob("*.whl")
     (source,) = dist.glob("*.tar.gz")
     check_contents(wheel, source)
@@ -43,15 +45,21 @@ def main(dist: Path, flags: list[str]) -> None:
         folder = Path(name)
         venv.create(folder / "env", with_pip=True)
         programs = folder / "env" / ("Scripts" if sys.platform == "win32" else "bin")
-        pip = [programs / "python", "-m", "pip", "install", "--quiet", "--no-warn-script-location"]
-        subprocess.run([*pip, "--disable-pip-version-check", *flags, wheel], check=True)
+        pip = [programs / "python", "-m", "pip", "--disable-pip-version-check"]
+        install = [*pip, "install", "--quiet", "--no-warn-script-location", *flags]
+        if lock:
+            hashed = ["--require-hashes", "--no-deps", "--only-binary", ":all:", "-r", lock]
+            subprocess.run([*install, *hashed], check=True)
+            subprocess.run([*install, "--no-deps", wheel], check=True)
+            subprocess.run([*pip, "check"], check=True)
+        else:
+            subprocess.run([*install, wheel], check=True)
         empty = folder / "empty"
         empty.mkdir()
         check_command(programs / "tempreg", empty, version=wheel.name.split("-")[1])
         print(f"{wheel.name}: trains from an empty folder, in an environment of its own")
-        subprocess.run(
-            [*pip, "--disable-pip-version-check", *flags, "pytorch-lightning>=2.4"], check=True
-        )
+        if not lock:
+            subprocess.run([*install, "pytorch-lightning>=2.4"], check=True)
         check_example(programs / "python", empty)
         print(f"{EXAMPLE.name}: trains and measures")
 
@@ -123,4 +131,8 @@ def clean_environment() -> dict[str, str]:
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), sys.argv[2:])
+    dist, *flags = sys.argv[1:]
+    lock = None
+    if flags[:1] == ["--lock"]:
+        lock, flags = flags[1], flags[2:]
+    main(Path(dist), lock, flags)

@@ -168,7 +168,7 @@ def test_trials_choose_before_the_runs(tempreg: CommandLine, tmp_path: Path) -> 
     assert read_config(tmp_path / "s/runs/trt/000/config.yaml").objective.lam == pytest.approx(lam)
 
 
-def test_bad_requests(tempreg: CommandLine, tmp_path: Path) -> None:
+def test_bad_requests(tempreg_here: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     for words, sentence in (
@@ -179,7 +179,7 @@ def test_bad_requests(tempreg: CommandLine, tmp_path: Path) -> None:
         (["--out", "s", "--reference", "x"], "not among the arms"),
         (["--out", "s", "--analyses", "fishr"], "unknown analysis 'fishr'"),
     ):
-        result = tempreg("compare", "nmnist-trt", *words)
+        result = tempreg_here("compare", "nmnist-trt", *words)
         assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr
         assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "s").exists()

@@ -177,27 +177,34 @@ def test_the_example_is_as_short_as_it_says() -> None:
     assert len(block.strip().splitlines()) <= 12
 
 
-def test_commands_in_the_readme_parse(tempreg: CommandLine, tmp_path: Path) -> None:
+def test_commands_in_the_readme_parse(
+    tempreg: CommandLine, tempreg_here: CommandLine, tmp_path: Path
+) -> None:
+    def told(*words: str) -> tuple[int, str]:
+        """Exit code, and what was said on standard error."""
+        run = tempreg if "--devices" in words else tempreg_here
+        result = run(*words)
+        return result.returncode, result.stderr
+
     lines = re.findall(r"^    tempreg ([^#>\n]+)", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert len(lines) >= 6
-    (tmp_path / "mine.yaml").write_text(tempreg("config", "nmnist-trt").stdout)
+    (tmp_path / "mine.yaml").write_text(tempreg_here("config", "nmnist-trt").stdout)
     for line in lines:
         command, *words = line.split()
         if "my-folder" in words:
-            assert "my-folder" in tempreg(command, *words).stderr
+            assert "my-folder" in told(command, *words)[1]
         elif command == "train":  # with a setting that stops it after everything is parsed
-            result = tempreg("train", *words, "--data.name", "nowhere")
             wanted = "no configuration file" if "--resume" in words else "no reader for the data"
-            assert wanted in result.stderr, line
+            assert wanted in told("train", *words, "--data.name", "nowhere")[1], line
         elif command in ("evaluate", "analyze", "predict", "export"):
-            assert "holds no run" in tempreg(command, *words).stderr
+            assert "holds no run" in told(command, *words)[1]
         elif command == "report":
-            assert "holds neither a study" in tempreg(command, *words).stderr
+            assert "holds neither a study" in told(command, *words)[1]
         elif command == "compare":
-            result = tempreg(command, *words, "--data.name", "nowhere", "--analyses", "none")
-            assert "no reader for the data" in result.stderr
+            _, errors = told(command, *words, "--data.name", "nowhere", "--analyses", "none")
+            assert "no reader for the data" in errors
         elif command != "bench":  # which takes a minute, and is parsed below
-            assert tempreg(command, *words).returncode == 0, line
+            assert told(command, *words)[0] == 0, line
 
 
 def test_make_targets_exist() -> None:

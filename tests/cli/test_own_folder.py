@@ -38,7 +38,7 @@ def paint(path: Path, size: tuple[int, int] = (12, 12), value: int = 90) -> None
 
 @pytest.mark.parametrize("parted", [False, True])
 def test_recordings_are_guessed_trained_evaluated_and_predicted(
-    parted: bool, tmp_path: Path, tempreg: CommandLine
+    parted: bool, tmp_path: Path, tempreg: CommandLine, tempreg_here: CommandLine
 ) -> None:
     parts = {"train": 12, "val": 3, "test": 3} if parted else {".": 16}
     for part, count in parts.items():
@@ -48,7 +48,8 @@ def test_recordings_are_guessed_trained_evaluated_and_predicted(
             record(place / f"take {i}{suffix}", i % 2 == 0, i)
     (tmp_path / "own" / next(iter(parts)) / "left" / "notes.txt").write_text("by hand")
     cache = str(tmp_path / "cache")
-    done = tempreg("train", "--data", "own", "--out", "run", *SMALL, TEMPREG_CACHE_DIR=cache)
+    first = tempreg_here if parted else tempreg
+    done = first("train", "--data", "own", "--out", "run", *SMALL, TEMPREG_CACHE_DIR=cache)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     samples = "24 in train/" if parted else "32 in all parts"
@@ -58,11 +59,11 @@ def test_recordings_are_guessed_trained_evaluated_and_predicted(
     assert lines[3] == "files of other kinds, left out: 1"
     for flag in ("--data.name", "--data.size", "--num-steps", "--epochs", "--batch-size"):
         assert flag in "".join(lines[:3])
-    again = tempreg("train", "--data", "own", "--out", "run", "--resume", TEMPREG_CACHE_DIR=cache)
-    assert "finished already" in again.stdout
-    assert tempreg("evaluate", "run", TEMPREG_CACHE_DIR=cache).returncode == 0
+    words = ("train", "--data", "own", "--out", "run", "--resume")
+    assert "finished already" in tempreg_here(*words, TEMPREG_CACHE_DIR=cache).stdout
+    assert tempreg_here("evaluate", "run", TEMPREG_CACHE_DIR=cache).returncode == 0
     record(tmp_path / "new.bin", True, 99)
-    answer = tempreg("predict", "run", "--json", "new.bin")
+    answer = tempreg_here("predict", "run", "--json", "new.bin")
     assert answer.returncode == 0, answer.stderr
     prediction = json.loads(answer.stdout)
     assert set(prediction["classes"]) <= {"left", "right"}
@@ -141,7 +142,7 @@ def test_folders_that_cannot_be_trained_on_are_said_in_one_sentence(
 
 
 def test_images_are_guessed_trained_evaluated_and_predicted(
-    tmp_path: Path, tempreg: CommandLine
+    tmp_path: Path, tempreg: CommandLine, tempreg_here: CommandLine
 ) -> None:
     for i in range(24):
         paint(tmp_path / "own" / ("dark", "light")[i % 2] / f"{i}.png", value=40 + 170 * (i % 2))
@@ -150,8 +151,8 @@ def test_images_are_guessed_trained_evaluated_and_predicted(
     lines = done.stdout.splitlines()
     assert lines[0].startswith("own: images of 2 classes (dark, light), 24 in all parts")
     assert "images 12 x 12, as they are" in lines[1]
-    assert tempreg("evaluate", "run").returncode == 0
+    assert tempreg_here("evaluate", "run").returncode == 0
     paint(tmp_path / "new.png", value=30)
-    answer = tempreg("predict", "run", "--json", "new.png")
+    answer = tempreg_here("predict", "run", "--json", "new.png")
     assert answer.returncode == 0, answer.stderr
     assert set(json.loads(answer.stdout)["classes"]) <= {"dark", "light"}
