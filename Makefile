@@ -11,6 +11,8 @@ PYTHON ?= python3
 PIP_FLAGS ?=
 LOCKED ?=
 TESTS ?= tests
+KILLS ?= 200
+MINUTES ?= 60
 VENV := .venv
 BIN := $(VENV)/bin
 RELEASE := build/release
@@ -23,7 +25,7 @@ PINS = pyproject.toml constraints.txt $(if $(LOCKED),$(wildcard .ci/locks/*.txt)
 BUILT = $(PIP_INSTALL) --require-hashes --no-deps --no-build-isolation
 OWN = $(PIP_INSTALL) --no-deps --no-build-isolation .
 
-.PHONY: demo test test-triton test-frameworks docs dist test-dist lint types format clean lock audit
+.PHONY: demo test test-triton test-frameworks docs dist test-dist lint types format clean lock audit crashtest fuzz
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
@@ -102,6 +104,17 @@ audit: $(RELEASE)/.made
 	$(RELEASE)/bin/python $(PIP_INSTALL) pip-audit==2.10.1
 	$(RELEASE)/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off \
 	  $(patsubst %,-r %,$(wildcard .ci/locks/*.txt))
+
+# Commands stopped at random moments and run again, until so many were stopped: most of an hour for
+# 100. Goes on where the log ends; disk full and read-only are tried in full as root only.
+crashtest: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.crash --kills $(KILLS) --page docs/reliability.md \
+	  --log docs/reliability/crashtest.csv
+
+# Damaged and hostile files through every reader, for so many minutes of a processor.
+fuzz: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES) --page docs/reliability.md \
+	  --log docs/reliability/fuzz.csv
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

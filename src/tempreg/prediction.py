@@ -50,7 +50,7 @@ def stored_network(path: Path) -> tuple[RunConfig, DataSet, SpikingNetwork]:
         )
     try:
         data = described(run.read_json(run.data))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         if isinstance(error, RunDirectoryError):
             raise
         raise RunDirectoryError(f"{run.data} is damaged ({error}): restore it") from None

@@ -1,6 +1,6 @@
 """Damaged and hostile files through every reader, in rounds, until there is no time left.
 
-    python -m tests.fuzz [--minutes 60] [--log docs/reliability/fuzz.csv] [--only READER]
+    python -m tests.fuzz [--minutes 60] [--log FILE.csv] [--page FILE.md] [--only READER]
 
 Every input has a number, from which it is drawn; each round goes on where the log ends. What is
 neither read nor refused in a sentence is kept in build/fuzz, and the first three alike are printed:
@@ -19,11 +19,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tempreg.files import replacing
+from tempreg.files import replacing, write_text
 from tests.fuzz.targets import targets
 from tests.fuzz.trial import tried
 
 COLUMNS = ("reader", "inputs", "read", "refused", "crashes", "seconds")
+BEGIN, END = "<!-- fuzz: begin -->\n", "<!-- fuzz: end -->\n"
 CRASHES = Path("build/fuzz/crashes")
 AT_ONCE = 2_000
 ROUND = 3
@@ -35,6 +36,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("--minutes", type=float, default=60.0, help="of processor time")
     parser.add_argument("--log", type=Path, default=Path("build/fuzz/fuzz.csv"))
+    parser.add_argument("--page", type=Path, help="Markdown that has a place for the table")
     parser.add_argument("--only", action="append", default=[], metavar="READER")
     args = parser.parse_args(words)
     known = targets()
@@ -64,6 +66,10 @@ def main(words: Sequence[str] | None = None) -> int:
                 count = max(1, min(AT_ONCE, int(count * 5 / max(took, 0.1))))
             write(args.log, rows)
     print(table(rows))
+    if args.page is not None:
+        text = args.page.read_text(encoding="utf-8")
+        before, rest = text.split(BEGIN)
+        write_text(args.page, f"{before}{BEGIN}\n{table(rows)}\n\n{END}{rest.split(END)[1]}")
     return int(bool(seen))
 
 

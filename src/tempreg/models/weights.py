@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import warnings
 import zipfile
 import zlib
 from collections import defaultdict
@@ -156,17 +157,26 @@ def _mismatch(
     return f"weights of another network: {'; '.join(said)}"
 
 
+def plain_values(path: Path) -> Any:
+    """What torch.save wrote into a file, tensors on the CPU; nothing in it is run.
+
+    Raises:
+        FileNotFoundError, or one of FAULTS where it is damaged or holds anything else.
+    """
+    if path.exists() and not zipfile.is_zipfile(path):
+        raise zipfile.BadZipFile("it is not an archive as torch.save writes it")
+    with warnings.catch_warnings():  # of a version of pickle that it may not read: it tries
+        warnings.filterwarnings("ignore", "Detected pickle protocol")
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _read(path: Path) -> dict[str, Tensor]:
     """The tensors of a file; WeightsError where it holds anything else."""
     try:
         if path.suffix == ".safetensors":
             content: Any = load_file(path)
-        elif not path.is_file():
-            raise FileNotFoundError(path)
-        elif not zipfile.is_zipfile(path):
-            raise zipfile.BadZipFile("it is neither .safetensors nor as torch.save writes it")
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = plain_values(path)
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file {path}") from None
     except (SafetensorError, *FAULTS) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from torch import nn
 
 from tempreg.errors import RequestError, out_of_memory
 from tempreg.files import replacing
-from tempreg.models.weights import FAULTS
+from tempreg.models.weights import FAULTS, plain_values
 
 VERSION = 1
 
@@ -81,9 +80,7 @@ def load_checkpoint(
     Returns the position and the state of mixed precision.
     """
     try:
-        if path.exists() and not zipfile.is_zipfile(path):
-            raise zipfile.BadZipFile("it is not an archive as torch.save writes it")
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = plain_values(path)
         version = content["version"]
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {path}") from None
