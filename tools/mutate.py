@@ -135,7 +135,7 @@ def tests_by_line() -> tuple[dict[str, dict[str, list[str]]], dict[str, float]]:
     if not made.exists() or made.stat().st_mtime < max(f.stat().st_mtime for f in sources):
         shutil.rmtree(TREE, ignore_errors=True)
         without = shutil.ignore_patterns("__pycache__", "*.egg-info")
-        for name in ("src", "tests", "examples"):
+        for name in ("src", "tests", "examples", "docs"):
             shutil.copytree(ROOT / name, TREE / name, ignore=without)
         shutil.copy(ROOT / "pyproject.toml", TREE)
         shared = WORK / "shared"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
-from mutmut.node_mutation import mutation_operators, operator_string
+from mutmut.mutation.mutators import mutation_operators, operator_string
 
 SKIPPED = (cst.Annotation, cst.Decorator, cst.Raise, cst.Import, cst.ImportFrom, cst.BaseString)
 # Dropping an argument of these is a TypeError wherever it is tried.

@@ -106,6 +106,7 @@ def record(tree: Path, files: Sequence[str], into: Path) -> None:
 
     log = into.with_suffix(".log")
     if _forked(tree, log, child) not in (10, 11):
+        into.unlink(missing_ok=True)
         raise SystemExit(f"the tests could not be run: see {log}")
     shutil.copytree(_kernels(tree), tree.parent / "kernels", dirs_exist_ok=True)
 
@@ -126,7 +127,11 @@ def judged(tree: Path, tests: Sequence[str], seconds: dict[str, float]) -> Outco
         return Outcome("timeout", note.read_text())
     if code == 10 + pytest.ExitCode.OK:
         return Outcome("survived", "")
-    failed = (pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED, pytest.ExitCode.USAGE_ERROR)
+    failed = (
+        pytest.ExitCode.TESTS_FAILED,
+        pytest.ExitCode.INTERRUPTED,
+        pytest.ExitCode.USAGE_ERROR,
+    )
     if code < 0 or code - 10 in failed:  # the last two where the mutant can't be imported
         return Outcome("killed", note.read_text())
     raise SystemExit(f"pytest ended with {code - 10}: see {tree.parent / 'last.log'}")
