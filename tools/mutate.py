@@ -41,12 +41,13 @@ SAMPLE = {
     "training/checkpoint": ("training/checkpoint*.py", 30),
 }
 LEFT_OUT = ("ops/lif_triton.py",)  # needs a GPU, or Triton's interpreter
-UNIT = ("added_objectives", "anytime", "backends", "figures", "flatness", "foreign", "load_weights",
-        "models", "neurons", "objectives", "resume", "run_landscape", "runs", "spikes",
-        "study_sections", "training")  # fmt: skip
+UNIT = ("added_objectives", "analysis_edges", "anytime", "backends", "checkpoint", "defaults",
+        "figures", "flatness", "foreign", "load_weights", "models", "neurons", "objectives",
+        "operators", "results", "resume", "run_landscape", "runs", "spikes", "study_sections",
+        "training")  # fmt: skip
 TESTS = ["tests/oracle", "tests/golden", *(f"tests/unit/test_{name}.py" for name in UNIT)]
 # Tests that run these files in processes of their own, where no coverage sees them.
-ELSEWHERE = {file: "tests/unit/test_backends.py" for file in ("ops/cbuild.py", "ops/dispatch.py")}
+ELSEWHERE = dict.fromkeys(("ops/cbuild.py", "ops/dispatch.py"), "tests/unit/test_backends.py")
 BUDGET = 120  # seconds of tests a mutant, as measured without it; the fastest go first
 COLUMNS = ("package", "file", "line", "function", "operator", "site", "variant", "change",
            "first", "now", "test", "reading")  # fmt: skip
