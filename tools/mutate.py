@@ -187,8 +187,10 @@ def changed(file: Path, text: str) -> Iterator[None]:
 
 def table(rows: list[Row]) -> str:
     """Score by package: places, sampled, killed at first and now, and what is left."""
-    lines = ["| Package | places | mutants | killed at first | killed now | left: equivalent | left |",
-             "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]  # fmt: skip
+    lines = [
+        "| Package | places | mutants | killed at first | killed now | left: equivalent | left |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
     weighted = {"first": 0.0, "now": 0.0}
     places = {p: sum(len(Source(file).sites) for file in files(p)) for p in SAMPLE}
     for package in SAMPLE:

@@ -144,7 +144,8 @@ def _kernels(tree: Path) -> Path:
 
 def _arguments(tree: Path, files: Sequence[str]) -> list[str]:
     return ["-p", "no:cacheprovider", "--rootdir", str(tree), "-c", str(tree / "pyproject.toml"),
-            "--basetemp", str(tree.parent / "tmp"), *(str(tree / file) for file in files)]  # fmt: skip
+            "--basetemp", str(tree.parent / "tmp"),
+            *(str(tree / file) for file in files)]  # fmt: skip
 
 
 def _forked(tree: Path, log: Path, work: Callable[[], int]) -> int:

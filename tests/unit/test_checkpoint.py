@@ -125,7 +125,7 @@ def test_weights_are_read_back_whatever_their_layout(tmp_path: Path) -> None:
     save_weights(tmp_path / "w.safetensors", net)
     load_weights(tmp_path / "w.safetensors", other)
     assert torch.equal(net.weight, other.weight)
-    with pytest.raises(CheckpointError, match="there is no weights file .*none"):
+    with pytest.raises(CheckpointError, match=r"there is no weights file .*none"):
         load_weights(tmp_path / "none", other)
     with pytest.raises(CheckpointError, match=r"lacks tensor (weight|bias)$"):
         load_weights(saved_empty(tmp_path), other)

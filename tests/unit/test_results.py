@@ -110,7 +110,7 @@ def test_files_that_are_something_else(tmp_path: Path, change: dict, words: str)
 
 def test_files_that_lack_something_or_are_no_json(tmp_path: Path) -> None:
     file = tmp_path / "tiny.json"
-    with pytest.raises(ResultError, match="there is no result .*run the analysis first"):
+    with pytest.raises(ResultError, match=r"there is no result .*run the analysis first"):
         Tiny.load(file)
     tiny().save(file)
     content = json.loads(file.read_text())
@@ -120,7 +120,7 @@ def test_files_that_lack_something_or_are_no_json(tmp_path: Path) -> None:
         Tiny.load(file)
     for text in ("{", "[1]", "3", "[" * 100_000):
         file.write_text(text)
-        with pytest.raises(ResultError, match="is damaged|holds no result"):
+        with pytest.raises(ResultError, match=r"is damaged|holds no result"):
             Tiny.load(file)
     file.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ResultError, match="is damaged"):
