@@ -25,7 +25,7 @@ PINS = pyproject.toml constraints.txt $(if $(LOCKED),$(wildcard .ci/locks/*.txt)
 BUILT = $(PIP_INSTALL) --require-hashes --no-deps --no-build-isolation
 OWN = $(PIP_INSTALL) --no-deps --no-build-isolation .
 
-.PHONY: demo test test-triton test-frameworks docs dist test-dist lint types format clean lock audit crashtest fuzz
+.PHONY: demo test test-triton test-frameworks docs dist test-dist lint types format clean lock audit crashtest fuzz mutants
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
@@ -115,6 +115,14 @@ crashtest: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES) --page docs/reliability.md \
 	  --log docs/reliability/fuzz.csv
+
+# Mutation testing of the parts that numbers come from: over an hour on one core. Goes on where it was
+# stopped; a sample holds for the sources that it was drawn from, so this draws another elsewhere.
+mutants: $(VENV)/.dev
+	$(BIN)/python $(CONSTRAINED) mutmut==3.8.1 coverage==7.17.3
+	test -f build/mutants/mutants.csv || $(BIN)/python tools/mutate.py draw build/mutants/mutants.csv
+	$(BIN)/python tools/mutate.py run build/mutants/mutants.csv
+	$(BIN)/python tools/mutate.py table build/mutants/mutants.csv
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

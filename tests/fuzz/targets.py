@@ -276,15 +276,14 @@ def _archives() -> list[bytes]:
 
 def _tensors() -> list[Target]:
     def resume(folder: Path) -> object:
-        network = build_model(read_config(OLD_RUN / "run" / "config.yaml"), _described())
+        network = _old_network()
         optimizer = torch.optim.AdamW(network.parameters())
         path = folder / "last.pt"
         settings = torch.load(OLD_RUN / "run/checkpoints/last.pt", weights_only=True)["settings"]
         return checkpoint.load_checkpoint(path, network, optimizer, settings)
 
     def weights(folder: Path) -> None:
-        network = build_model(read_config(OLD_RUN / "run" / "config.yaml"), _described())
-        checkpoint.load_weights(folder / "model.safetensors", network)
+        checkpoint.load_weights(folder / "model.safetensors", _old_network())
 
     def old(name: str) -> Callable[[], list[bytes]]:
         return lambda: [(OLD_RUN / "run" / name).read_bytes()]
@@ -319,8 +318,9 @@ def _tensors() -> list[Target]:
 
 
 @cache
-def _described():  # type: ignore[no-untyped-def]
-    return load_dataset("npz", num_steps=2, path=OLD_RUN / "own.npz")
+def _old_network() -> SpikingNetwork:
+    data = load_dataset("npz", num_steps=2, path=OLD_RUN / "own.npz")
+    return build_model(read_config(OLD_RUN / "run" / "config.yaml"), data)
 
 
 def _texts() -> list[Target]:

@@ -125,3 +125,14 @@ def test_forward_mode_is_the_surrogate_too() -> None:
     (backward,) = torch.autograd.grad(BothModesSpike.apply(h, 1.0, "sigmoid", 2.0), h, v)
     torch.testing.assert_close(forward, backward)
     assert forward.abs().sum() > 0
+
+
+def test_an_estimate_is_that_of_its_seed(network: Tiny, data: tuple[Tensor, Tensor]) -> None:
+    targets = torch.arange(len(data[0][0])) % 3
+    first, again, other = (
+        surrogate_curvature(network, data[0], targets, probes=2, seed=seed) for seed in (0, 0, 1)
+    )
+    assert (first.top == again.top).all()
+    assert (first.trace == again.trace).all()
+    assert (first.trace != other.trace).any()
+    assert first.quantity == "surrogate_curvature"

@@ -26,9 +26,9 @@ QUICK = [name for name in targets() if not re.search(r"json of a run|of a study|
 
 @pytest.mark.parametrize("name", QUICK)
 def test_every_reader_reads_or_refuses(name: str, tmp_path: Path) -> None:
-    found = tried(targets()[name], tmp_path / "work", 10**9, 60, tmp_path / "crashes")
+    found = tried(targets()[name], tmp_path / "work", 10**9, 30, tmp_path / "crashes")
     assert found.crashes == []
-    assert found.tried == 60
+    assert found.tried == 30
     assert found.refused > 0
 
 
