@@ -17,13 +17,11 @@ SENSORS = (
     (34, 34), (128, 128), (180, 240), (240, 304), (260, 346), (480, 640), (720, 1280)
 )  # fmt: skip
 """Heights and widths of sensors in use, smallest first."""
+LARGEST = 2**15
+"""Rows or columns of a sensor: frames of them are made."""
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 """t, x, y, p."""
-
-
-LARGEST = 2**15
-"""Rows or columns of a sensor: frames of them are made."""
 
 
 @dataclass(frozen=True)
