@@ -53,10 +53,10 @@ def _fisher(
     )
     path = run.path / "analysis" / "fisher_over_training.jsonl"
     path.parent.mkdir(exist_ok=True)
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
     try:
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
         lines = [line for line in text.splitlines() if json.loads(line)["epoch"] < epoch]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RunDirectoryError(f"{path} is damaged: delete it to go on without it") from None
     low, high = result.centroid_interval.tolist()
     now = {

@@ -6,7 +6,10 @@ import gzip
 import io
 import random
 import re
+import struct
+import tarfile
 import zipfile
+import zlib
 from collections.abc import Sequence
 
 NUMBERS = (
@@ -24,7 +27,8 @@ NUMBERS = (
     2**64 - 1,
 )
 WORDS = (
-    b"NaN", b"Infinity", b"-1", b"1e999", b"null", b"true", b"[]", b"{}", b'""', b"9" * 400,
+    b"NaN", b"Infinity", b"-1", b"1e999", b"1e308", b"-1e308", b"null", b"true", b"[]", b"{}",
+    b'""', b"9" * 400, b"9" * 5_000,
     b"[" * 20_000, b"{" * 3_000, b"../../../x", b"/etc/passwd", b"<script>alert(1)</script>",
     b"{{ 7*7 }}", b"!!python/object/apply:os.system [id]", b"&a [*a, *a]", b"\0", b"\xff\xfe",
     "\u202e".encode(), b"0x7fffffffffffffff", b"-0.0", b"1" + b"0" * 18, b"|O", b"\n", b",", b":",
@@ -32,13 +36,22 @@ WORDS = (
 """Put in the place of a number or a word of a text."""
 
 
+ZEROS = zlib.compress(bytes(2**26))
+"""64 MiB in 64 kB."""
+
+
 def mutated(seeds: Sequence[bytes], rng: random.Random) -> bytes:
     """One to four changes of one of the seeds; of what it packs, half the time, where it does."""
     raw = rng.choice(seeds)
     if rng.random() < 0.5 and raw[:2] == b"PK":
         raw = _repacked(raw, rng)
-    elif rng.random() < 0.5 and raw[:2] == b"\x1f\x8b":
-        return gzip.compress(_changed(gzip.decompress(raw), seeds, rng), mtime=0)
+    elif rng.random() < 0.7 and raw[:2] == b"\x1f\x8b":
+        content = gzip.decompress(raw)
+        if rng.random() < 0.5 and content[257:262] == b"ustar":
+            return gzip.compress(_retarred(content, rng), mtime=0)
+        return gzip.compress(_changed(content, seeds, rng), mtime=0)
+    elif rng.random() < 0.5 and raw[:4] == b"\x89PNG":
+        raw = _rechunked(raw, rng)
     else:
         raw = _changed(raw, seeds, rng)
     return raw
@@ -109,14 +122,14 @@ def _repacked(raw: bytes, rng: random.Random) -> bytes:
         members = [(info.filename, archive.read(info)) for info in archive.infolist()]
     at = rng.randrange(len(members))
     name, content = members[at]
+    hostile = rng.choice(_names(name))
     match rng.randrange(6):
         case 0:
             del members[at]
         case 1:
             members.append((name, content[: len(content) // 2]))
         case 2:
-            hostile = ("../" + name, "/" + name, "x" * 300, "a\0b", name + "/", "C:\\" + name)
-            members[at] = (rng.choice(hostile), content)
+            members[at] = (hostile, content)
         case _:
             members[at] = (name, _changed(content, [content], rng))
     out = io.BytesIO()
@@ -127,3 +140,79 @@ def _repacked(raw: bytes, rng: random.Random) -> bytes:
             info.compress_type = packing
             archive.writestr(info, content)
     return out.getvalue()
+
+
+def _names(name: str) -> tuple[str, ...]:
+    """Names that lie elsewhere, or can't be a file's."""
+    return ("../" + name, "/" + name, "x" * 300, "a\0b", name + "/", "C:\\" + name, "a/../../b")
+
+
+def _retarred(raw: bytes, rng: random.Random) -> bytes:
+    """A tar archive, whole again, in which one or two members became something else."""
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        members = [(m, archive.extractfile(m)) for m in archive.getmembers()]
+        held = [(info, b"" if file is None else file.read()) for info, file in members]
+    for _ in range(rng.randint(1, 2)):
+        at = rng.randrange(len(held))
+        info, content = held[at]
+        match rng.randrange(7):
+            case 0:
+                info.name = rng.choice(_names(info.name))
+            case 1:
+                info.type = bytes([rng.choice(b"0123456789xgLKSVDMN")])
+                info.linkname = rng.choice(("/etc/passwd", "../../x", info.name, ""))
+            case 2:
+                info.size = rng.choice((2**31, 2**33 - 1, 2**62, info.size // 2))
+            case 3:
+                claims = ("size", "path", "linkpath", "mtime", "GNU.sparse.map", "GNU.sparse.major")
+                word = rng.choice(("-1", "9" * 400, "x", "1,2,3", "../../x", "nan", "\u202e"))
+                info.pax_headers = {rng.choice(claims): word}
+            case 4:
+                held.insert(at, (info, content))
+            case 5:
+                del held[at]
+            case _:
+                content = _changed(content, [content], rng)
+                info.size = len(content)
+        if not held:
+            break
+        if at < len(held) and held[at][0] is info:
+            held[at] = (info, content)
+    out = b""
+    for info, content in held:
+        out += info.tobuf(tarfile.PAX_FORMAT, errors="replace")
+        out += content + bytes(-len(content) % tarfile.BLOCKSIZE)
+    return out + bytes(2 * tarfile.BLOCKSIZE)
+
+
+def _rechunked(raw: bytes, rng: random.Random) -> bytes:
+    """A PNG with one of its chunks changed, doubled or named otherwise, and checksums that fit."""
+    chunks, at = [], 8
+    while at < len(raw):
+        (length,) = struct.unpack(">I", raw[at : at + 4])
+        chunks.append((raw[at + 4 : at + 8], raw[at + 8 : at + 8 + length]))
+        at += length + 12
+    place = rng.randrange(len(chunks))
+    kind, content = chunks[place]
+    match rng.randrange(4):
+        case 0:
+            chunks.insert(place, (kind, content))
+        case 1:
+            others = (
+                b"tEXt",
+                b"zTXt",
+                b"iTXt",
+                b"iCCP",
+                b"eXIf",
+                b"acTL",
+                b"fcTL",
+                b"tRNS",
+                b"PLTE",
+            )
+            chunks.insert(1, (rng.choice(others), b"a\0\0" + ZEROS))
+        case _:
+            chunks[place] = (kind, _changed(content, [content], rng))
+    return raw[:8] + b"".join(
+        struct.pack(">I", len(content)) + kind + content
+        + struct.pack(">I", zlib.crc32(kind + content)) for kind, content in chunks
+    )  # fmt: skip

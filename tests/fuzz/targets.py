@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 import shutil
 import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,10 +26,12 @@ from tempreg.config import read_config
 from tempreg.config.presets import nmnist_trt
 from tempreg.data import load_dataset
 from tempreg.data.event_files import READERS, read_recording
+from tempreg.data.event_sources import DVS128Gesture
 from tempreg.data.frame_cache import HEADER_BYTES, opened
 from tempreg.data.images import decoded
 from tempreg.data.source import DataError
 from tempreg.data.static.cifar import CIFAR10
+from tempreg.data.static.folder import TinyImageNet
 from tempreg.data.static.idx import read_idx
 from tempreg.data.static.npz import encoded_images, read_npz
 from tempreg.data.static.svhn import read_svhn
@@ -42,6 +43,7 @@ from tempreg.runs import evaluate_run
 from tempreg.study.arms import Arm
 from tempreg.study.plan import make_plan, read_plan
 from tempreg.study.report import write_study_report
+from tempreg.study.results import load_study
 from tempreg.training import checkpoint
 from tempreg.training.run_directory import RunDirectory
 from tests.study_folder import make_study
@@ -159,6 +161,35 @@ def _images() -> list[Target]:
     def batch(folder: Path) -> None:
         cifar.written(folder, "cifar10", binary=False)
 
+    def binary(folder: Path) -> None:
+        cifar.written(folder, "cifar10", binary=True)
+
+    def cifar_target(name: str, file: str, around: Callable[[Path], None]) -> Target:
+        return Target(
+            f"{name} (CIFAR)", file, lambda: made_by(around, file),
+            lambda folder: load_dataset("cifar10", num_steps=2, path=folder), around,
+        )  # fmt: skip
+
+    def archive() -> list[bytes]:
+        with tempfile.TemporaryDirectory() as made:
+            binary(Path(made))
+            packed = Path(made, "a.tar.gz")
+            with tarfile.open(packed, "w:gz") as tar:
+                tar.add(Path(made, CIFAR10().folders[0]), CIFAR10().folders[0])
+            return [packed.read_bytes()]
+
+    def tiny(folder: Path) -> None:
+        for name in ("n01", "n02"):
+            images = folder / "train" / name / "images"
+            images.mkdir(parents=True)
+            (images / f"{name}_0.JPEG").touch()
+        (folder / "val").mkdir()
+        (folder / "val" / "val_annotations.txt").write_text("0.JPEG\tn01\t0\n1.JPEG\tn02\t1\n")
+
+    def tiny_parts(folder: Path) -> None:
+        parts = TinyImageNet().parts(folder)
+        inside(folder, [file for files in parts["test"].values() for file in files])
+
     def npz() -> list[bytes]:
         out = io.BytesIO()
         x = rng.integers(0, 256, (30, 8, 8), dtype=np.uint8)
@@ -183,7 +214,7 @@ def _images() -> list[Target]:
         scipy.io.savemat(out, {"X": x, "y": y})
         return [out.getvalue()]
 
-    folder_name = CIFAR10().folders[1]
+    binaries, folder_name = CIFAR10().folders
     return [
         *(target(kind) for kind in ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")),
         Target("images .npz", "own.npz", npz,
@@ -193,15 +224,28 @@ def _images() -> list[Target]:
                lambda folder: read_idx(folder / "a", 3)),
         Target("images .mat (SVHN)", "train_32x32.mat", mat,
                lambda folder: read_svhn(folder / "train_32x32.mat")),
-        Target("images pickled (CIFAR)", f"{folder_name}/data_batch_1", lambda: [_batch()],
-               lambda folder: load_dataset("cifar10", num_steps=2, path=folder), batch),
+        cifar_target("images pickled", f"{folder_name}/data_batch_1", batch),
+        cifar_target("images", f"{binaries}/data_batch_1.bin", binary),
+        cifar_target("classes", f"{binaries}/batches.meta.txt", binary),
+        cifar_target("classes pickled", f"{folder_name}/batches.meta", batch),
+        Target("archive (CIFAR)", CIFAR10().archives[0], archive,
+               lambda folder: load_dataset("cifar10", num_steps=2, path=folder)),
+        Target("classes (Tiny-ImageNet)", "val/val_annotations.txt",
+               lambda: made_by(tiny, "val/val_annotations.txt"), tiny_parts, tiny),
     ]  # fmt: skip
 
 
-def _batch() -> bytes:
-    rows = np.random.default_rng(0).integers(0, 256, (40, 3072), dtype=np.uint8)
-    content = {b"data": rows, b"labels": (np.arange(40) % 10).tolist(), b"batch_label": b"x"}
-    return pickle.dumps(content, protocol=2)
+def made_by(fill: Callable[[Path], None], name: str) -> list[bytes]:
+    """A file of the folder that `fill` fills."""
+    with tempfile.TemporaryDirectory() as made:
+        fill(Path(made))
+        return [(Path(made) / name).read_bytes()]
+
+
+def inside(folder: Path, files: Iterable[Path]) -> None:
+    """What a file names, whatever it is, may not lie outside of the folder it was given."""
+    for file in files:
+        assert file.resolve().is_relative_to(folder.resolve()), file
 
 
 @cache
@@ -294,20 +338,42 @@ def _texts() -> list[Target]:
     def study(folder: Path) -> None:
         make_study(folder, replicates=3)
 
-    def template(fill: Callable[[Path], None], name: str) -> Callable[[], list[bytes]]:
-        def seeds() -> list[bytes]:
-            with tempfile.TemporaryDirectory() as made:
-                fill(Path(made))
-                return [(Path(made) / name).read_bytes()]
-
-        return seeds
-
     def of_run(name: str, read: Callable[[Path], object]) -> Target:
         file = f"run/{name}"
-        return Target(f"{name} of a run", file, template(run, file), read, run)
+        return Target(f"{name} of a run", file, lambda: made_by(run, file), read, run)
 
     def of_study(name: str) -> Target:
-        return Target(f"{name} of a study", name, template(study, name), write_study_report, study)
+        return Target(
+            f"{name} of a study", name, lambda: made_by(study, name), write_study_report, study
+        )
+
+    def measured(name: str) -> Target:
+        file = f"runs/0/000/analysis/{name}"
+        return Target(
+            f"analysis/{name}", file, lambda: made_by(study, file),
+            lambda folder: write_run_report(folder / "runs/0/000"), study,
+        )  # fmt: skip
+
+    def chosen(folder: Path) -> None:
+        study(folder)
+        (folder / "chosen.json").write_text(json.dumps({"trt": {"objective.lam": 0.01}}))
+
+    def gestures(folder: Path) -> None:
+        for user in ("user01_led", "user02_led"):
+            (folder / f"{user}.aedat").touch()
+            labels = "class,startTime_usec,endTime_usec\n1,100,300\n11,500,520\n"
+            (folder / f"{user}_labels.csv").write_text(labels)
+        (folder / "trials_to_train.txt").write_text("user01_led.aedat\n")
+        (folder / "trials_to_test.txt").write_text("user02_led.aedat\n")
+
+    def gesture_samples(folder: Path) -> None:
+        source = DVS128Gesture()
+        if absent := source.missing(folder):
+            raise DataError(absent[0])
+        inside(folder, [sample.path for sample in source.samples(folder)[1]])
+
+    def gesture(name: str, file: str) -> Target:
+        return Target(name, file, lambda: made_by(gestures, file), gesture_samples, gestures)
 
     return [
         Target("settings .yaml", "a.yaml", lambda: [(OLD_RUN / "run/config.yaml").read_bytes()],
@@ -319,6 +385,13 @@ def _texts() -> list[Target]:
         of_run("summary.json", lambda folder: write_run_report(folder / "run")),
         of_run("analysis/made.json", lambda folder: write_run_report(folder / "run")),
         Target("study.yaml, to go on", "study.yaml", _plan, read_plan),
+        measured("fisher.json"),
+        measured("gradients.json"),
+        measured("fisher_over_training.jsonl"),
+        Target("chosen.json of a study", "chosen.json", lambda: made_by(chosen, "chosen.json"),
+               load_study, chosen),
+        gesture("trials (DVS128 Gesture)", "trials_to_train.txt"),
+        gesture("labels (DVS128 Gesture)", "user01_led_labels.csv"),
         *(of_study(name) for name in ("study.yaml", "results.csv", "costs.csv",
                                       "runs/0/000/test_items.npz")),
     ]  # fmt: skip

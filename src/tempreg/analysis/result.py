@@ -94,7 +94,7 @@ class Result(ABC):
         try:
             for name in cls.axes:
                 values[name] = np.array(values[name], dtype=np.float64)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise ResultError(f"the result {path} is damaged ({error}): analyse again") from None
         return cls(**values)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tempreg.cli.parser import Parser
+from tempreg.errors import one_line
 
 if TYPE_CHECKING:
     from tempreg.data import DataOptions, Source
@@ -89,16 +90,17 @@ def _check(source: Source, options: DataOptions) -> int:
     try:
         if missing := source.missing(folder):
             for sentence in missing:
-                print(f"tempreg: {sentence}", file=sys.stderr)
+                print(f"tempreg: {one_line(sentence)}", file=sys.stderr)
             print(f"tempreg: {source.name} is not complete: {_how(source)}", file=sys.stderr)
             return 1
         found = source.check(options)
     except DataError as error:
-        print(f"tempreg: {error}", file=sys.stderr)
+        print(f"tempreg: {one_line(error)}", file=sys.stderr)
         return 1
-    width = max(5, *map(len, found.classes))
+    names = [one_line(name) for name in found.classes]
+    width = max(5, *map(len, names))
     print(f"{'':{width}}  " + "  ".join(f"{name:>10}" for name in SPLITS))
-    for index, name in enumerate(found.classes):
+    for index, name in enumerate(names):
         row = "  ".join(f"{found.counts[part][index]:>10,}" for part in SPLITS)
         print(f"{name:{width}}  {row}")
     totals = "  ".join(f"{found.counts[part].sum():>10,}" for part in SPLITS)
@@ -108,7 +110,7 @@ def _check(source: Source, options: DataOptions) -> int:
         files = [path for path in folder.rglob("*") if path.is_file()]
         print(f"files: {len(files):,}, {sum(f.stat().st_size for f in files):,} bytes in {folder}")
     for fault in found.faults:
-        print(f"tempreg: {fault}", file=sys.stderr)
+        print(f"tempreg: {one_line(fault)}", file=sys.stderr)
     print(f"damaged: {len(found.faults)}")
     return 1 if found.faults else 0
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tempreg.cli.parser import Parser
+from tempreg.errors import one_line
 
 
 def run(words: Sequence[str]) -> int:
@@ -33,7 +34,7 @@ def run(words: Sequence[str]) -> int:
         try:
             prediction = predict(file)
         except DataError as error:
-            print(f"tempreg: error: {error}", file=sys.stderr)
+            print(f"tempreg: error: {one_line(error)}", file=sys.stderr)
             failed = True
             continue
         if args.json:
@@ -42,5 +43,5 @@ def run(words: Sequence[str]) -> int:
         print(file)
         pairs = zip(prediction.classes, prediction.confidences, strict=True)
         for step, (name, confidence) in enumerate(pairs, 1):
-            print(f"  timestep {step:>3}  {name}  {confidence:.1%}")
+            print(f"  timestep {step:>3}  {one_line(name)}  {confidence:.1%}")
     return 1 if failed else 0

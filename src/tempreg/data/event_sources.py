@@ -118,7 +118,7 @@ class DVS128Gesture(EventSource):
         lists = [f"trials_to_{part}.txt" for part in ("train", "test")]
         if gone := _absent(folder, lists):
             return gone
-        trials = [word for name in lists for word in (folder / name).read_text().split()]
+        trials = [word for name in lists for word in _trials(folder / name)]
         tables = [trial.removesuffix(".aedat") + "_labels.csv" for trial in trials]
         return _absent(folder, trials + tables)
 
@@ -126,7 +126,7 @@ class DVS128Gesture(EventSource):
         """See `EventSource`."""
         found = []
         for part in ("train", "test"):
-            for trial in (folder / f"trials_to_{part}.txt").read_text().split():
+            for trial in _trials(folder / f"trials_to_{part}.txt"):
                 path = folder / trial
                 for target, start, end in gesture_labels(path.with_name(f"{path.stem}_labels.csv")):
                     user = path.stem.split("_")[0]
@@ -176,19 +176,32 @@ class EventFolder(EventSource):
 def gesture_labels(path: Path) -> list[tuple[int, int, int]]:
     """Class index, first and last + 1 microsecond of each gesture in a table of labels."""
     found = []
+    line = 1
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for line, row in enumerate(csv.reader(file), 1):
                 if line > 1 and row:
                     label, start, end = map(int, row)
-                    if not (1 <= label <= len(GESTURES) and start < end):
+                    if not (1 <= label <= len(GESTURES) and 0 <= start < end < 2**63):
                         raise ValueError
                     found.append((label - 1, start, end))
-    except ValueError:
+    except (ValueError, csv.Error):
         raise DataError(
             f"{path}, line {line}: must be class (1 - 11), start and end in microseconds"
         ) from None
     return found
+
+
+def _trials(path: Path) -> list[str]:
+    """The recordings that a list names, all beside it."""
+    try:
+        names = path.read_text(encoding="utf-8").split()
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not text") from None
+    for name in names:
+        if not re.fullmatch(r"\w+\.aedat", name, re.ASCII):
+            raise DataError(f"{path}: {name!r:.80} is no recording beside it: user01_led.aedat is")
+    return names
 
 
 def _absent(folder: Path, names: list[str]) -> list[str]:

@@ -114,5 +114,5 @@ def _record(folder: Path) -> dict[str, list[str]]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return {str(key): [str(name) for name in names] for key, names in record.items()}
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise DataError(f"{path} is damaged: remove it, then fetch again") from None

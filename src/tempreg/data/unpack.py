@@ -32,7 +32,7 @@ def unpack(archive: Path, folder: Path) -> None:
         DataError: no archive, a damaged one, a member that is a link, a device, encrypted, there
             twice or outside the folder, or more bytes than MOST_GROWTH allows.
     """
-    limit = MOST_GROWTH * archive.stat().st_size + SMALL
+    limit = most_bytes(archive)
     total = members = 0
     try:
         opened = _zip(archive) if zipfile.is_zipfile(archive) else _tar(archive, limit)
@@ -56,11 +56,18 @@ def unpack(archive: Path, folder: Path) -> None:
                         file.write(chunk)
     except (FileExistsError, NotADirectoryError):
         raise DataError(f"{archive} has {name!r} twice, or as file and folder") from None
+    except DataError:
+        raise
     except (
         zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError,
-        NotImplementedError, UnicodeDecodeError,
+        NotImplementedError, ValueError, OverflowError,
     ) as error:  # fmt: skip
         raise DataError(f"{archive} is damaged, or no archive: {error}") from None
+
+
+def most_bytes(archive: Path) -> int:
+    """What an archive may unpack to."""
+    return MOST_GROWTH * archive.stat().st_size + SMALL
 
 
 Member = tuple[str, int, IO[bytes] | None]
@@ -85,7 +92,7 @@ def _tar(archive: Path, limit: int) -> Iterator[Member]:
         zipped = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         source = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if zipped else raw)
-        bounded = cast(IO[bytes], _Bounded(archive, source, limit))
+        bounded = cast(IO[bytes], Bounded(archive, source, limit))
         with tarfile.open(fileobj=bounded, mode="r|") as file:
             for member in file:
                 if not (member.isreg() or member.isdir()):
@@ -93,8 +100,8 @@ def _tar(archive: Path, limit: int) -> Iterator[Member]:
                 yield member.name, member.size, file.extractfile(member)
 
 
-class _Bounded(io.RawIOBase):
-    """A stream that ends in DataError after `limit` bytes and some for headers. Final."""
+class Bounded(io.RawIOBase):
+    """A stream that ends in DataError after `limit` bytes and as much for headers. Final."""
 
     def __init__(self, archive: Path, source: IO[bytes], limit: int) -> None:
         self._archive, self._source, self._left = archive, source, 2 * limit

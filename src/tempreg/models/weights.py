@@ -179,6 +179,11 @@ def _read(path: Path) -> dict[str, Tensor]:
             content = plain_values(path)
     except FileNotFoundError:
         raise WeightsError(f"there is no weights file {path}") from None
+    except pickle.UnpicklingError:  # whose message advises to load it all the same
+        raise WeightsError(
+            f"the weights file {path} is damaged, or holds objects that may run code, which is "
+            "never done here: save the state dict alone, best as safetensors"
+        ) from None
     except (SafetensorError, *FAULTS) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(

@@ -115,7 +115,7 @@ def centroids(run: Path) -> dict[int, float]:
             for line in lines
             if line["centroid"] is not None
         }
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise ReportError(f"{path} is damaged: expected an epoch and a centroid a line") from None
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from tempreg.errors import RequestError
 
+_MOST_DIGITS = 30
+"""Of a whole number: the largest of ours are seeds, and all must fit a floating-point number."""
+
 
 class ReportError(RequestError):
     """A report can't be made of these files; the message says why. Final."""
@@ -89,10 +92,16 @@ def read_text(path: Path) -> str:
         raise ReportError(f"{path} is damaged: {error}") from None
 
 
+def _whole(text: str) -> int:
+    if len(text) > _MOST_DIGITS:
+        raise ValueError(f"the number {text[:_MOST_DIGITS]}... is too large")
+    return int(text)
+
+
 def _object(text: str, place: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+        value = json.loads(text, parse_int=_whole)
+    except (ValueError, RecursionError) as error:
         raise ReportError(f"{place} is damaged: {error}") from None
     if not isinstance(value, dict):
         raise ReportError(f"{place} is damaged: expected an object, got {value!r:.80}")

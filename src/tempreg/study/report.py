@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from tempreg.files import write_text
@@ -86,7 +87,7 @@ def _repeat_section(study: StudyData) -> Section:
     if run is not None and run.folder is not None:
         place = run.folder.relative_to(study.folder.resolve()).as_posix()
         texts.append("A single run is repeated from its own settings, and this report from files:")
-        code.append(f"tempreg train '{place}/config.yaml' --out again")
+        code.append(f"tempreg train {shlex.quote(f'{place}/config.yaml')} --out again")
         code.append("tempreg report .")
     return Section("How to repeat it", texts, code=code)
 

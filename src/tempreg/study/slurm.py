@@ -51,7 +51,7 @@ def write_jobs(plan: Plan, root: Path, *, options: Sequence[str], jobs: int | No
         jobs: at most so many runs at once; None: as many as SLURM allows.
 
     Raises:
-        StudyError: its runs need several nodes each.
+        StudyError: its runs need several nodes each, or no job file can name the folder.
     """
     if plan.base.num_nodes > 1:
         raise StudyError(
@@ -59,6 +59,8 @@ def write_jobs(plan: Plan, root: Path, *, options: Sequence[str], jobs: int | No
             "it out"
         )
     root = root.resolve()
+    if odd := [c for c in str(root) if c == '"' or not c.isprintable()]:
+        raise StudyError(f"--slurm can't name {str(root)!r} in a job file: it has {odd[0]!r}")
     folder = root / "slurm"
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "tempreg", "compare", "--out", str(root)]

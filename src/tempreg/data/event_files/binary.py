@@ -72,7 +72,7 @@ def read_dat(path: Path) -> Recording:
             raise DataError(f"{path} ends within its header: it is truncated")
         words = raw[start + 1 : end].split()
         if len(words) == 2 and words[0] in (b"Height", b"Width") and words[1].isdigit():
-            size[words[0]] = int(words[1])
+            size[words[0]] = int(words[1][:9])
         start = end + 1
     if start == 0:
         raise DataError(f"{path} is no Prophesee .dat: it doesn't begin with %")

@@ -85,7 +85,7 @@ def _last(here: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _sensor_size(header: bytes) -> tuple[int, int] | None:
     """(H, W), as "geometry 640x480" or as "width=640;height=480"."""
-    if match := re.search(rb"geometry (\d+)x(\d+)", header):
+    if match := re.search(rb"geometry (\d{1,9})\d*x(\d{1,9})", header):
         return int(match[2]), int(match[1])
-    width, height = re.search(rb"width=(\d+)", header), re.search(rb"height=(\d+)", header)
+    width, height = (re.search(rb"%s=(\d{1,9})" % name, header) for name in (b"width", b"height"))
     return (int(height[1]), int(width[1])) if width and height else None

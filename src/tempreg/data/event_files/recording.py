@@ -17,6 +17,8 @@ SENSORS = (
     (34, 34), (128, 128), (180, 240), (240, 304), (260, 346), (480, 640), (720, 1280)
 )  # fmt: skip
 """Heights and widths of sensors in use, smallest first."""
+LARGEST = 2**15
+"""Rows or columns of a sensor: frames of them are made."""
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 """t, x, y, p."""
@@ -65,8 +67,8 @@ def checked(
     A step back by more than half the counter's range is taken for a wrap; any other is refused.
 
     Raises:
-        DataError: arrays of unlike lengths, values that aren't whole numbers, or the first event
-            whose place, polarity or time can't be.
+        DataError: a sensor that can't be, arrays of unlike lengths, values that aren't whole
+            numbers, or the first event whose place, polarity or time can't be.
     """
     columns = {"t": t, "x": x, "y": y, "p": p}
     if len({len(values) for values in columns.values()}) != 1 or t.ndim != 1:
@@ -74,7 +76,11 @@ def checked(
         raise DataError(f"{path}: t, x, y and p must be equally long columns, got {shapes}")
     whole = {name: _whole(path, name, values) for name, values in columns.items()}
     t, x, y, p = whole.values()
-    height, width = sensor_size or (2**15, 2**15)
+    height, width = sensor_size or (LARGEST, LARGEST)
+    if not (0 < height <= LARGEST and 0 < width <= LARGEST):
+        raise DataError(
+            f"{path} claims a sensor of {width} x {height} pixels: 1 ... {LARGEST} each"
+        )
     for name, values, limit in (("x", x, width), ("y", y, height)):
         refuse(path, (values < 0) | (values >= limit), name, values, f"outside 0 ... {limit - 1}")
     refuse(path, (p != 0) & (p != 1) & (p != -1), "p", p, "which is not 0, 1 or -1")

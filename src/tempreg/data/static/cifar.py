@@ -7,11 +7,12 @@ red, green and blue planes of 32 rows; in the binary version one label byte stan
 
 from __future__ import annotations
 
+import gzip
 import tarfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import IO, ClassVar, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from tempreg.data.options import DataOptions
 from tempreg.data.safe_pickle import read_pickle
 from tempreg.data.source import DataError, Source
 from tempreg.data.static.arrays import Images, Statistics, array_data_set
+from tempreg.data.unpack import Bounded, most_bytes
 
 PIXELS = 3072
 MAX_BYTES = 400_000_000
@@ -123,15 +125,12 @@ class CIFAR(Source):
     def _classes(self, read: Read, base: Path, binary: bool) -> Sequence[str]:
         text_file, pickle_file, key = self.names
         if binary:
-            try:
-                return read(text_file).decode().split()
-            except UnicodeDecodeError:
-                raise DataError(f"{base / text_file} is not text") from None
+            return _text(read(text_file), base / text_file).split()
         content = read_pickle(read(pickle_file), str(base / pickle_file))
         found = content.get(key) if isinstance(content, dict) else None
         if not isinstance(found, list) or not all(isinstance(name, bytes) for name in found):
             raise DataError(f"{base / pickle_file} lacks {key.decode()}: it is another file")
-        return [name.decode() for name in found]
+        return [_text(name, base / pickle_file) for name in found]
 
 
 class CIFAR10(CIFAR):
@@ -177,6 +176,13 @@ def _pixels(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels
 
 
+def _text(raw: bytes, path: Path) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not text") from None
+
+
 def _folder(base: Path) -> Read:
     def read(name: str) -> bytes:
         path = base / name
@@ -195,17 +201,25 @@ def _archive(path: Path, inner: str) -> Read:
     found: dict[str, bytes] = {}
     size = 0
     try:
-        with tarfile.open(path, "r|gz") as archive:
+        limit = min(MAX_BYTES, most_bytes(path))  # of headers too, which tarfile reads whole
+        with (
+            gzip.open(path) as packed,
+            tarfile.open(
+                fileobj=cast(IO[bytes], Bounded(path, cast(IO[bytes], packed), limit)), mode="r|"
+            ) as archive,
+        ):
             for member in archive:
                 size += member.size
-                if size > MAX_BYTES:
-                    raise DataError(f"{path} unpacks to more than {MAX_BYTES:,} bytes: refused")
+                if size > limit:
+                    raise DataError(f"{path} unpacks to more than {limit:,} bytes: refused")
                 folder, _, name = member.name.rpartition("/")
                 if folder.removeprefix("./") == inner and member.isreg():
                     content = archive.extractfile(member)
                     assert content is not None
                     found[name] = content.read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+    except DataError:
+        raise
+    except (tarfile.TarError, OSError, EOFError, zlib.error, ValueError, OverflowError) as error:
         raise DataError(f"{path} can't be read as .tar.gz: {error}") from None
 
     def read(name: str) -> bytes:

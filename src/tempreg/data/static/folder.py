@@ -253,7 +253,7 @@ class TinyImageNet(FileSource):
         for number, line in enumerate(lines, 1):
             file, tab, rest = line.partition("\t")
             name = rest.split("\t")[0]
-            if not tab or name not in train or Path(file).name != file:
+            if not tab or name not in train or Path(file).name != file or "\0" in file:
                 raise DataError(f"{notes}, line {number}: no file and known class: {line[:60]!r}")
             test[name].append(base / "val" / "images" / file)
         return {"train": train, "test": test}
