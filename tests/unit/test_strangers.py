@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import tarfile
 import zlib
 from collections.abc import Callable
@@ -36,6 +37,7 @@ from tempreg.data.static.folder import TinyImageNet
 from tempreg.models import create_model, load_weights
 from tempreg.models.weights import WeightsError
 from tempreg.observers import observer_for
+from tempreg.prediction import stored_network
 from tempreg.report.reading import ReportError
 from tempreg.report.single import write_run_report
 from tempreg.study.arms import Arm
@@ -199,6 +201,17 @@ def test_a_command_to_be_pasted_has_no_other_in_it(tmp_path: Path) -> None:
     page = html.unescape((study / "report.html").read_text())
     (command,) = re.findall(r"tempreg train .*config\.yaml.* --out again", page)
     assert shlex.split(command) == ["tempreg", "train", f"{odd}/config.yaml", "--out", "again"]
+
+
+@pytest.mark.parametrize("old", ['"in_channels": 1', '"input_size": [\n    8'])
+@pytest.mark.parametrize("claim", ["-1", "0", "1000000000000000000", "1e400"])
+def test_a_run_of_samples_that_cannot_be(tmp_path: Path, old: str, claim: str) -> None:
+    run = shutil.copytree(OLD_RUN / "run", tmp_path / "run")
+    before = (run / "data.json").read_text()
+    assert old in before
+    (run / "data.json").write_text(before.replace(old, old[:-1] + claim, 1))
+    with pytest.raises(RunDirectoryError, match=r"data\.json is damaged \(.*\): restore it"):
+        stored_network(run)
 
 
 class Trap:

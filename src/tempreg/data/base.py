@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tempreg.data.single import Reading
 
 SPLITS = ("train", "validation", "test")
+LARGEST_SIDE = 2**15
+"""Rows or columns of a sample or a sensor, or channels."""
 
 
 class Split(ABC):

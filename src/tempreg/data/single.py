@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from tempreg.data.base import ArraySplit, DataSet, by_channel
+from tempreg.data.base import LARGEST_SIDE, ArraySplit, DataSet, by_channel
 from tempreg.data.event_files import READERS, read_recordings
 from tempreg.data.frames import frames_of
 from tempreg.data.options import DataOptions
@@ -108,6 +108,8 @@ def described(values: dict[str, Any]) -> DataSet:
         sizes = {"input_size": (height, width), "sensor_size": sensor and tuple(map(int, sensor))}
         reading = Reading(**{**reading, **sizes})
     channels = int(values["in_channels"])
+    if not all(1 <= side <= LARGEST_SIDE for side in (channels, height, width)):
+        raise ValueError(f"a sample has 1 ... {LARGEST_SIDE} channels, rows and columns each")
     none = ArraySplit(torch.empty(0, channels, height, width), torch.empty(0))
     classes = tuple(map(str, values["classes"]))
     return DataSet(values["name"], none, none, none, classes, channels, (height, width), reading)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tempreg.data.base import LARGEST_SIDE
 from tempreg.data.source import DataError
 
 MOST_BYTES = 4 * 2**30
@@ -17,8 +18,6 @@ SENSORS = (
     (34, 34), (128, 128), (180, 240), (240, 304), (260, 346), (480, 640), (720, 1280)
 )  # fmt: skip
 """Heights and widths of sensors in use, smallest first."""
-LARGEST = 2**15
-"""Rows or columns of a sensor: frames of them are made."""
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 """t, x, y, p."""
@@ -76,10 +75,10 @@ def checked(
         raise DataError(f"{path}: t, x, y and p must be equally long columns, got {shapes}")
     whole = {name: _whole(path, name, values) for name, values in columns.items()}
     t, x, y, p = whole.values()
-    height, width = sensor_size or (LARGEST, LARGEST)
-    if not (0 < height <= LARGEST and 0 < width <= LARGEST):
+    height, width = sensor_size or (LARGEST_SIDE, LARGEST_SIDE)
+    if not (0 < height <= LARGEST_SIDE and 0 < width <= LARGEST_SIDE):
         raise DataError(
-            f"{path} claims a sensor of {width} x {height} pixels: 1 ... {LARGEST} each"
+            f"{path} claims a sensor of {width} x {height} pixels: 1 ... {LARGEST_SIDE} each"
         )
     for name, values, limit in (("x", x, width), ("y", y, height)):
         refuse(path, (values < 0) | (values >= limit), name, values, f"outside 0 ... {limit - 1}")
