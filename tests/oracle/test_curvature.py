@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 import tempreg
 from tempreg.analysis import SurrogateCurvature, surrogate_curvature
-from tempreg.analysis.curvature import surrogate_operator
+from tempreg.analysis.curvature import both_modes, surrogate_operator
 from tempreg.surrogate import BothModesSpike
 
 pytest.importorskip("curvlinops")
@@ -74,6 +74,24 @@ def test_products_against_the_dense_matrix(network, data, matrix: str) -> None:
     assert float(expected.abs().max()) > 1e-3
     torch.testing.assert_close(columns.detach(), expected, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(expected, expected.T, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("matrix", ["Hessian", "GGN"])
+def test_frozen_weights_count(network, data, matrix: str) -> None:
+    with surrogate_operator(network, *data, matrix, chunk=4) as operator:
+        wanted = (operator @ torch.ones(30, dtype=torch.float64)).detach()
+    network.first.weight.requires_grad_(False)
+    with surrogate_operator(network, *data, matrix, chunk=4) as operator:
+        found = (operator @ torch.ones(30, dtype=torch.float64)).detach()
+    torch.testing.assert_close(found, wanted)
+
+
+def test_spikes_have_the_type_of_the_input() -> None:
+    lif = tempreg.LIF()
+    x, state = torch.rand(3, 4), torch.zeros(4, dtype=torch.float64)
+    with both_modes(lif):
+        assert lif(x, state)[0].dtype == torch.float32
+        assert lif(x).dtype == torch.float32
 
 
 def test_top_and_trace(network, data, tmp_path: Path) -> None:

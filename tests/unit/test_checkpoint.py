@@ -131,3 +131,8 @@ def test_weights_are_read_back_whatever_their_layout(tmp_path: Path) -> None:
         load_weights(saved_empty(tmp_path), other)
     with pytest.raises(CheckpointError, match=r"weight has shape \[3, 2, 3, 3\], expected"):
         load_weights(tmp_path / "w.safetensors", nn.Conv2d(2, 3, 5))
+
+
+def test_checkpoints_of_this_version_say_so(tmp_path: Path) -> None:
+    file, *_ = checkpointed(tmp_path)
+    assert torch.load(file, weights_only=True)["version"] == 1

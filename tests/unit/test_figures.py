@@ -5,8 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from matplotlib.figure import Figure
 
+import tempreg
+from tempreg import analysis
+from tempreg.analysis.figures import fisher_figure
 from tempreg.report.figures import save_figure, training_figure
 from tempreg.report.style import line_styles
 
@@ -54,3 +58,14 @@ def test_saving(tmp_path: Path, suffix: str) -> None:
 def test_lines_can_be_told_apart_without_colour() -> None:
     styles = line_styles(12)
     assert len({(s["linestyle"], s["marker"]) for s in styles}) == 12
+
+
+def test_fisher_information_with_its_centroid_and_interval() -> None:
+    torch.manual_seed(0)
+    model = tempreg.create_model("csnn", num_classes=3, num_steps=3, in_channels=1, input_size=8)
+    found = analysis.fisher_information(model, torch.rand(6, 1, 8, 8), torch.arange(6) % 3)
+    total = fisher_figure(found).axes[0]
+    low, high = found.centroid_interval
+    said = total.get_legend().texts[1].get_text()
+    assert said == f"centroid {found.centroid:.2f} ({low:.2f} to {high:.2f})"
+    assert total.get_ylim() == pytest.approx((0, 1.1 * found.per_step.max()))

@@ -234,3 +234,8 @@ def test_gap_is_positive_where_memorised(network: Dense, data: tuple[Tensor, Ten
     assert gap["loss"] > 0
     assert gap["scaled_loss"] > 0
     assert generalization_gap(network, (x, y), (x, y))["loss"] == 0
+
+
+def test_results_are_numbers_of_one_type(network: Dense, data: tuple[Tensor, Tensor]) -> None:
+    result = flatness(network, *data, **{**SMALL, "sigmas": (1, 2), "rhos": (1,)})
+    assert {getattr(result, name).dtype for name in result.axes} == {np.dtype(np.float64)}

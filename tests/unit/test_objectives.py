@@ -223,3 +223,34 @@ def test_other_bad_arguments() -> None:
         TRTLoss(network(), eta=1.5)
     with pytest.raises(ValueError, match="lam must be"):
         TETLoss(lam=-0.1)
+
+
+class Projected(Objective):
+    """The square of the outputs through a matrix. Final."""
+
+    def compute(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        del targets
+        matrix = torch.linspace(-1, 1, 12, dtype=outputs.dtype).reshape(4, 3)
+        return {"projected": (outputs @ matrix).square().mean()}
+
+
+def test_objectives_compute_in_full_precision_under_autocast() -> None:
+    outputs, targets = batch()
+    outputs = outputs.float()
+    wanted = Projected()(outputs, targets)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(Projected()(outputs, targets), wanted)
+
+
+class Gated(LIF):
+    """A neuron with a matrix among its constants. Final."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gates = nn.Parameter(torch.ones(2, 2))
+
+
+@pytest.mark.parametrize("select", ["paper", "weights"])
+def test_constants_of_neurons_are_no_weights(select: str) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), Gated())
+    assert list(selected_parameters(model, select)) == ["0.weight"]

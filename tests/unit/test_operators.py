@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.func import grad, vmap
 
 import tempreg.objectives
 from tempreg.functional import trt_penalty
-from tempreg.ops import cbuild
+from tempreg.ops import cbuild, penalty_operators
 from tempreg.ops.penalty import penalty_terms
 from tests.conftest import needs_compiler
 
@@ -46,6 +47,24 @@ def test_a_penalty_within_a_larger_loss(factor: float) -> None:
     (factor * trt_penalty([w], **settings)).backward()
     (slope,) = torch.autograd.grad(trt_penalty([w], **settings), w, create_graph=True)
     torch.testing.assert_close(w.grad, factor * slope.detach(), rtol=1e-14, atol=0)
+
+
+def test_a_penalty_without_its_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"num_steps": 4, "lam": 0.3, "decay": 0.5, "eps": 1e-5}
+    w = torch.randn(40, requires_grad=True)
+    wanted = trt_penalty([w], **settings)
+    monkeypatch.setattr(cbuild, "loads", lambda name: name != "penalty")
+    monkeypatch.delattr(penalty_operators, "_run")
+    torch.testing.assert_close(trt_penalty([w], **settings), wanted)
+
+
+def test_penalties_of_a_batch_of_one() -> None:
+    settings = {"num_steps": 4, "lam": 0.3, "decay": 0.5, "eps": 1e-5}
+    w = torch.randn(1, 7, dtype=torch.float64)
+    mapped = vmap(lambda w: trt_penalty([w], **settings))(w)
+    torch.testing.assert_close(mapped, trt_penalty([w], **settings)[None])
+    slopes = vmap(grad(lambda w: trt_penalty([w], **settings)))(w)
+    torch.testing.assert_close(slopes[0], grad(lambda w: trt_penalty([w], **settings))(w[0]))
 
 
 def test_a_kernel_that_is_not_there_does_not_load() -> None:
