@@ -114,3 +114,12 @@ def test_arrays_in_npz_are_whole_and_can_be_written_to(tmp_path: Path) -> None:
         np.testing.assert_array_equal(held[name], values)
         held[name][0, 0] = 7
     assert held["none"].shape == (0, 3)
+
+
+def test_a_tiff_whose_pixels_lie_at_a_fraction() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "TIFF")
+    where, rational = struct.pack("<HH", 273, 4), struct.pack("<HH", 273, 5)
+    assert out.getvalue().count(where) == 1
+    with pytest.raises(DataError, match=r"^a\.tif can't be read as an image: .*integer"):
+        decoded(out.getvalue().replace(where, rational), 3, name="a.tif")

@@ -109,8 +109,9 @@ def _opened(source: Path | bytes, where: str) -> Iterator[Image]:
                 yield opened
         except UnidentifiedImageError:
             raise DataError(f"{where} is not an image") from None
-        except (
-            OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError
+        except (  # whatever its readers of damaged files have been seen to raise, and their kin
+            OSError, EOFError, SyntaxError, ValueError, TypeError, ArithmeticError, LookupError,
+            struct.error, Image.DecompressionBombError,
         ) as error:  # fmt: skip
             if isinstance(error, DataError):
                 raise
