@@ -1,10 +1,14 @@
 """The errors that a person at the command line is told about in a sentence.
 
 Two kinds of our own, and memory that ran out, which libraries say in many ways. Everything else is
-a bug and shows its traceback. Imports nothing, so that every layer can.
+a bug and shows its traceback. Imports none of us, so that every layer can.
 """
 
 from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class RequestError(ValueError):
@@ -56,3 +60,17 @@ def one_line(text: object) -> str:
     if len(line) > MOST_CHARACTERS:
         line = f"{line[: MOST_CHARACTERS // 2]} ... {line[-MOST_CHARACTERS // 2 :]}"
     return line
+
+
+@contextmanager
+def warnings_about(where: object) -> Iterator[None]:
+    """The first warning of a library inside is given at the end of the block, with the file's name.
+
+    Libraries don't name what they warn of, and have the more to say the less they can read. Where
+    the block ends in an error, that says it.
+    """
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        yield
+    if said:
+        warnings.warn(f"{where}: {one_line(said[0].message)}", said[0].category, stacklevel=4)

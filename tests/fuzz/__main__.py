@@ -2,7 +2,8 @@
 
     python -m tests.fuzz [--minutes 60] [--log FILE.csv] [--page FILE.md] [--only READER]
 
-Every input has a number, from which it is drawn; each round goes on where the log ends. What is
+Inputs are drawn from valid files and from earlier inputs that took a new step through the sources,
+which are kept in build/fuzz/corpus; each round goes on where the log ends. What is
 neither read nor refused in a sentence is kept in build/fuzz, and the first three alike are printed:
 a crash, a traceback, a warning that names no file, a line on standard error, 20 seconds, a
 gigabyte, a file elsewhere. The exit code is 1 where there was any.
@@ -20,12 +21,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tempreg.files import replacing, write_text
+from tests.fuzz.steps import Corpus
 from tests.fuzz.targets import targets
-from tests.fuzz.trial import tried
+from tests.fuzz.trial import plain_name, tried
 
-COLUMNS = ("reader", "inputs", "read", "refused", "crashes", "seconds")
+COLUMNS = ("reader", "inputs", "read", "refused", "kept", "crashes", "seconds")
 BEGIN, END = "<!-- fuzz: begin -->\n", "<!-- fuzz: end -->\n"
-CRASHES = Path("build/fuzz/crashes")
+CRASHES, CORPORA = Path("build/fuzz/crashes"), Path("build/fuzz/corpus")
 AT_ONCE = 2_000
 ROUND = 3
 """Seconds of a reader before it is the next one's turn."""
@@ -44,6 +46,7 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error(f"no reader {unknown[0]!r}: there are {', '.join(known)}")
     rows = read(args.log)
     seen, begin = Counter[str](), processor_time()
+    corpora = {name: Corpus(CORPORA / plain_name(name)) for name in known}
     while processor_time() < begin + 60 * args.minutes:
         for name in args.only or known:
             row = rows.setdefault(name, dict.fromkeys(COLUMNS[1:], 0.0))
@@ -51,11 +54,13 @@ def main(words: Sequence[str] | None = None) -> int:
             while processor_time() < min(start + ROUND, begin + 60 * args.minutes):
                 before = processor_time()
                 found = tried(
-                    known[name], Path("build/fuzz/work"), int(row["inputs"]), count, CRASHES
-                )
+                    known[name], Path("build/fuzz/work"), int(row["inputs"]), count, CRASHES,
+                    corpora[name],
+                )  # fmt: skip
                 row["inputs"] += found.tried
                 row["read"] += found.read
                 row["refused"] += found.refused
+                row["kept"] += found.kept
                 row["crashes"] += len(found.crashes)
                 row["seconds"] += (took := processor_time() - before)
                 for line in found.crashes:
@@ -103,8 +108,8 @@ def write(path: Path, rows: dict[str, dict[str, float]]) -> None:
 def table(rows: dict[str, dict[str, float]]) -> str:
     """The log in Markdown, and all together."""
     lines = [
-        "| Reader | inputs | read | refused | crashes | processor seconds |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| Reader | inputs | read | refused | gone on from | crashes | processor seconds |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     whole = {column: sum(row[column] for row in rows.values()) for column in COLUMNS[1:]}
     for name, row in [*sorted(rows.items()), ("all", whole)]:

@@ -40,21 +40,29 @@ ZEROS = zlib.compress(bytes(2**26))
 """64 MiB in 64 kB."""
 
 
+NOT_WHOLE = (
+    OSError, EOFError, ValueError, LookupError, ArithmeticError, RuntimeError, struct.error,
+    zlib.error, zipfile.BadZipFile, tarfile.TarError,
+)  # fmt: skip
+"""A seed that is itself damaged, and can't be unpacked."""
+
+
 def mutated(seeds: Sequence[bytes], rng: random.Random) -> bytes:
     """One to four changes of one of the seeds; of what it packs, half the time, where it does."""
     raw = rng.choice(seeds)
-    if rng.random() < 0.5 and raw[:2] == b"PK":
-        raw = _repacked(raw, rng)
-    elif rng.random() < 0.7 and raw[:2] == b"\x1f\x8b":
-        content = gzip.decompress(raw)
-        if rng.random() < 0.5 and content[257:262] == b"ustar":
-            return gzip.compress(_retarred(content, rng), mtime=0)
-        return gzip.compress(_changed(content, seeds, rng), mtime=0)
-    elif rng.random() < 0.5 and raw[:4] == b"\x89PNG":
-        raw = _rechunked(raw, rng)
-    else:
-        raw = _changed(raw, seeds, rng)
-    return raw
+    try:
+        if rng.random() < 0.5 and raw[:2] == b"PK":
+            return _repacked(raw, rng)
+        if rng.random() < 0.7 and raw[:2] == b"\x1f\x8b":
+            content = gzip.decompress(raw)
+            if rng.random() < 0.5 and content[257:262] == b"ustar":
+                return gzip.compress(_retarred(content, rng), mtime=0)
+            return gzip.compress(_changed(content, seeds, rng), mtime=0)
+        if rng.random() < 0.5 and raw[:4] == b"\x89PNG":
+            return _rechunked(raw, rng)
+    except NOT_WHOLE:
+        pass
+    return _changed(raw, seeds, rng)
 
 
 def _changed(raw: bytes, seeds: Sequence[bytes], rng: random.Random) -> bytes:

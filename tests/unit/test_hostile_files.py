@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tempreg.data.event_files import read_recording
 from tempreg.data.images import decoded
 from tempreg.data.npy_header import Header
 from tempreg.data.safe_pickle import read_pickle
 from tempreg.data.source import DataError
 from tempreg.errors import MOST_CHARACTERS, one_line
 from tests.conftest import CommandLine
+from tests.fuzz.steps import Corpus
 from tests.fuzz.targets import targets
 from tests.fuzz.trial import tried
 
@@ -30,6 +32,17 @@ def test_every_reader_reads_or_refuses(name: str, tmp_path: Path) -> None:
     assert found.crashes == []
     assert found.tried == 30
     assert found.refused > 0
+
+
+def test_inputs_that_take_new_steps_are_gone_on_from(tmp_path: Path) -> None:
+    corpus, target = Corpus(tmp_path / "corpus"), targets()["recording .dat"]
+    first = tried(target, tmp_path / "work", 0, 60, tmp_path / "crashes", corpus)
+    steps = len(corpus.seen)
+    assert 0 < first.kept == len(corpus.inputs())
+    again = tried(target, tmp_path / "work", 60, 60, tmp_path / "crashes", corpus)
+    assert first.kept + again.kept == len(corpus.inputs())
+    assert again.kept < first.kept
+    assert len(corpus.seen) >= steps > 50
 
 
 def npy(header: bytes) -> io.BytesIO:
@@ -80,6 +93,13 @@ def test_a_warning_about_an_image_names_it(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"a\.jpg: ") as said:
         decoded(tmp_path / "a.jpg", 3)
     assert len(said) == 1
+
+
+def test_a_warning_about_a_recording_names_it(tmp_path: Path) -> None:
+    cray = struct.pack("<5i", 4000, 1, 4, 0, 2) + b"t\0" + struct.pack("<4d", 1, 2, 3, 1)
+    (tmp_path / "a.mat").write_bytes(cray)
+    with pytest.warns(UserWarning, match=r"a\.mat: .*Cray"):
+        assert len(read_recording(tmp_path / "a.mat").t) == 1
 
 
 def test_escapes_in_a_pickle_that_mean_nothing() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import logging
 import struct
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.data.source import DataError
+from tempreg.errors import warnings_about
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -93,15 +93,11 @@ class _Bounded(io.BufferedReader):
 
 @contextmanager
 def _opened(source: Path | bytes, where: str) -> Iterator[Image]:
-    """An image before it is decoded; DataError for what Pillow raises, with the file's name.
-
-    So are warnings named, of which Pillow has the more the less it can read of an image's notes.
-    """
+    """An image before it is decoded; DataError for what Pillow raises, with the file's name."""
     from PIL import Image, UnidentifiedImageError
 
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors follow, and say the same
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
+    with warnings_about(where):
         try:
             file = _Bounded(source) if isinstance(source, Path) else io.BytesIO(source)
             with file, Image.open(file) as opened:
@@ -116,9 +112,6 @@ def _opened(source: Path | bytes, where: str) -> Iterator[Image]:
             if isinstance(error, DataError):
                 raise
             raise DataError(f"{where} can't be read as an image: {error}") from None
-    if said:
-        words = " ".join(str(said[0].message).split())
-        warnings.warn(f"{where}: {words}", said[0].category, stacklevel=4)
 
 
 def _check_size(image: Image, where: str) -> None:

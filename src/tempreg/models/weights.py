@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from tempreg.errors import RequestError
+from tempreg.errors import RequestError, warnings_about
 from tempreg.models.structure import NORM, Layer, ordered, structure
 
 FAULTS = (
@@ -165,7 +165,8 @@ def plain_values(path: Path) -> Any:
     """
     if path.exists() and not zipfile.is_zipfile(path):
         raise zipfile.BadZipFile("it is not an archive as torch.save writes it")
-    with warnings.catch_warnings():  # of a version of pickle that it may not read: it tries
+    with warnings_about(path):
+        # It may not read this version of pickle: it tries.
         warnings.filterwarnings("ignore", "Detected pickle protocol")
         return torch.load(path, map_location="cpu", weights_only=True)
 

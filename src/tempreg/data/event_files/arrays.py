@@ -16,6 +16,7 @@ from tempreg.data.event_files.recording import MOST_BYTES, Recording, checked
 from tempreg.data.mat_files import numeric_arrays
 from tempreg.data.npy_header import Header
 from tempreg.data.source import DataError
+from tempreg.errors import warnings_about
 
 _NAMES = {
     "t": ("t", "ts", "time", "timestamp"), "x": ("x",), "y": ("y",), "p": ("p", "pol", "polarity")
@@ -143,12 +144,14 @@ def read_mat(path: Path) -> Recording:
 
     try:
         names = numeric_arrays(path)
-        for name, shape, _ in whosmat(path):
+        with warnings_about(path):
+            claimed = whosmat(path)
+        for name, shape, _ in claimed:
             if 8 * math.prod(shape) > MOST_BYTES:
                 raise DataError(f"{path} declares {shape} numbers in {name}: more than can be read")
-        held = {
-            k: v for k, v in loadmat(path, variable_names=names).items() if not k.startswith("__")
-        }
+        with warnings_about(path):
+            found = loadmat(path, variable_names=names)
+        held = {k: v for k, v in found.items() if not k.startswith("__")}
     except NotImplementedError:
         raise DataError(f"{path} is MATLAB 7.3: store it as version 7, or as .h5") from None
     except (ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, zlib.error) as error:

@@ -18,6 +18,7 @@ from tempreg.data.mat_files import HEADER_BYTES, numeric_arrays
 from tempreg.data.options import DataOptions
 from tempreg.data.source import DataError, Source
 from tempreg.data.static.arrays import Images, Statistics, array_data_set
+from tempreg.errors import warnings_about
 
 MAX_VALUES = 3_000_000_000
 """A file that claims more is refused before memory is taken; the largest part has 1.6e9."""
@@ -60,14 +61,16 @@ def read_svhn(path: Path) -> Images:
         if path.stat().st_size < HEADER_BYTES:
             raise DataError(f"{path} is too short for a MATLAB 5 file")
         numeric = numeric_arrays(path)
-        claimed = {name: (shape, kind) for name, shape, kind in whosmat(path)}
+        with warnings_about(path):
+            claimed = {name: (shape, kind) for name, shape, kind in whosmat(path)}
         for name, kind in (("X", "uint8"), ("y", "numbers")):
             known = name in claimed and (numeric is None or name in numeric)
             if not known or kind not in ("numbers", claimed[name][1]):
                 raise DataError(f"{path} lacks the array {name} of {kind}")
             if math.prod(claimed[name][0]) > MAX_VALUES:
                 raise DataError(f"{path}: {name} claims more than {MAX_VALUES:,} values")
-        arrays = loadmat(path, variable_names=["X", "y"])
+        with warnings_about(path):
+            arrays = loadmat(path, variable_names=["X", "y"])
     except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, EOFError,
             KeyError, MemoryError, zlib.error) as error:  # fmt: skip
         if isinstance(error, DataError):
