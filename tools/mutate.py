@@ -1,6 +1,7 @@
 """Mutation testing: do the tests notice when a random place of the sources is changed?
 
     python tools/mutate.py draw FILE.csv             draws the sample: one change at each place
+    python tools/mutate.py draw FILE.csv 9 0.3       ... another one, by its seed, and smaller
     python tools/mutate.py run FILE.csv              judges each mutant not yet judged
     python tools/mutate.py run FILE.csv survived     ... and again those of this status
     python tools/mutate.py table FILE.csv            the score by package, in Markdown
@@ -57,7 +58,9 @@ Row = dict[str, str]
 def main(words: list[str]) -> None:
     match words:
         case ["draw", name]:
-            write(Path(name), draw())
+            write(Path(name), draw(SEED, 1.0))
+        case ["draw", name, seed, share]:
+            write(Path(name), draw(int(seed), float(share)))
         case ["run", name, *again]:
             run(Path(name), set(again) | {""})
         case ["table", name]:
@@ -72,9 +75,9 @@ def files(package: str) -> list[Path]:
     return [file for file in found if str(file.relative_to(PACKAGE)) not in LEFT_OUT]
 
 
-def draw() -> list[Row]:
+def draw(seed: int, share: float) -> list[Row]:
     """Places without replacement, all of a package equally likely; of each, one variant."""
-    rng = random.Random(SEED)
+    rng = random.Random(seed)
     rows = []
     for package, (_, count) in SAMPLE.items():
         sources = {file: Source(file) for file in files(package)}
@@ -97,7 +100,7 @@ def draw() -> list[Row]:
                     )
                 )
             )  # fmt: skip
-            if len(drawn) == count:
+            if len(drawn) == round(share * count):
                 break
         rows += sorted(drawn, key=lambda row: (row["file"], int(row["site"])))
     return rows

@@ -57,7 +57,9 @@ def test_spikes_take_tensors_of_samples() -> None:
 
 
 def test_shares_of_corruptions_are_shares() -> None:
-    for _, unit, strengths in CORRUPTIONS.values():
+    x, generator = X.expand(4, *X.shape), torch.Generator().manual_seed(0)
+    for corrupt, unit, strengths in CORRUPTIONS.values():
+        assert all(corrupt(x, s, generator).shape == x.shape for s in strengths)
         assert list(strengths) == sorted(strengths)
         assert min(strengths) > 0
         if unit.startswith("share"):
