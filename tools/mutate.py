@@ -27,7 +27,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from mutation_sites import Source
-from mutation_tests import Outcome, judged, preload, record
+from mutation_tests import judged, preload, record
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tempreg"
@@ -49,6 +49,8 @@ UNIT = ("added_objectives", "analysis_edges", "anytime", "backends", "checkpoint
 TESTS = ["tests/oracle", "tests/golden", *(f"tests/unit/test_{name}.py" for name in UNIT)]
 # Tests that run these files in processes of their own, where no coverage sees them.
 ELSEWHERE = dict.fromkeys(("ops/cbuild.py", "ops/dispatch.py"), "tests/unit/test_backends.py")
+# Tests of what imports make, which run no line of these files; tried with every mutant.
+AT_IMPORT = "tests/unit/test_defaults.py"
 BUDGET = 120  # seconds of tests a mutant, as measured without it; the fastest go first
 COLUMNS = ("package", "file", "line", "function", "operator", "site", "variant", "change",
            "first", "now", "test", "reading")  # fmt: skip
@@ -119,10 +121,8 @@ def run(path: Path, statuses: set[str]) -> None:
         if source.change(text) != row["change"]:
             raise SystemExit(f"{row['file']} is not what the sample was drawn from: draw again")
         tests = chosen(row["file"], source.lines_needed(int(row["line"])), lines, seconds)
-        outcome = Outcome("untested", "")
-        if tests:
-            with changed(TREE / "src" / "tempreg" / row["file"], text):
-                outcome = judged(TREE, tests, seconds)
+        with changed(TREE / "src" / "tempreg" / row["file"], text):
+            outcome = judged(TREE, tests, seconds)
         row["now"], row["test"] = outcome
         row["first"] = row["first"] or outcome.status
         write(path, rows)
@@ -162,8 +162,8 @@ def chosen(
     own = lines.get(file, {})
     found = {test for line, tests in own.items() if needed is None or int(line) in needed
              for test in tests}  # fmt: skip
-    if extra := ELSEWHERE.get(file):
-        found |= {test for test in seconds if test.startswith(extra)}
+    extra = (AT_IMPORT, ELSEWHERE.get(file, AT_IMPORT))
+    found |= {test for test in seconds if test.startswith(extra)}
     left, order = float(BUDGET), []
     for test in sorted(found, key=lambda test: (seconds[test], test)):
         left -= seconds[test]

@@ -1,10 +1,11 @@
-"""Defaults of public functions, which decide what everyone computes with equal calls."""
+"""What imports alone make: public names, and defaults, which decide what equal calls compute."""
 
 from __future__ import annotations
 
 import inspect
 
 import tempreg
+import tempreg.objectives
 from tempreg import analysis
 
 
@@ -52,3 +53,8 @@ def test_defaults_of_what_is_public_stay() -> None:
         found = inspect.signature(function).parameters.values()
         own = {p.name: p.default for p in found if p.default is not p.empty}
         assert own == defaults, function
+
+
+def test_the_objectives_that_are_public() -> None:
+    assert {"TRTLoss", "selected_parameters"} < set(tempreg.objectives.__all__)
+    assert all(callable(getattr(tempreg.objectives, name)) for name in tempreg.objectives.__all__)

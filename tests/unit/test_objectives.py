@@ -228,16 +228,17 @@ def test_other_bad_arguments() -> None:
 class Projected(Objective):
     """The square of the outputs through a matrix. Final."""
 
+    matrix = torch.linspace(-1, 1, 12).reshape(4, 3)
+
     def compute(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         del targets
-        matrix = torch.linspace(-1, 1, 12, dtype=outputs.dtype).reshape(4, 3)
-        return {"projected": (outputs @ matrix).square().mean()}
+        return {"projected": (outputs @ self.matrix).square().mean()}
 
 
 def test_objectives_compute_in_full_precision_under_autocast() -> None:
     outputs, targets = batch()
     outputs = outputs.float()
-    wanted = Projected()(outputs, targets)
+    wanted = (outputs @ Projected.matrix).square().mean()
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(Projected()(outputs, targets), wanted)
 

@@ -69,8 +69,3 @@ def test_penalties_of_a_batch_of_one() -> None:
 
 def test_a_kernel_that_is_not_there_does_not_load() -> None:
     assert not cbuild.loads("absent")
-
-
-def test_the_objectives_that_are_public() -> None:
-    assert {"TRTLoss", "selected_parameters"} < set(tempreg.objectives.__all__)
-    assert all(callable(getattr(tempreg.objectives, name)) for name in tempreg.objectives.__all__)
