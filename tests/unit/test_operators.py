@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
-import tempreg.objectives
 from tempreg.functional import trt_penalty
 from tempreg.ops import cbuild, penalty_operators
 from tempreg.ops.penalty import penalty_terms
