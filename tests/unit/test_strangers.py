@@ -160,6 +160,8 @@ HUGE = "9" * 400
         ("summary.json", r'"epochs": \d+', f'"epochs": {HUGE}'),
         ("summary.json", r'"epochs": \d+', f'"epochs": {"9" * 5000}'),
         ("metrics.jsonl", r'"loss": [\d.]+', f'"loss": {HUGE}'),
+        ("metrics.jsonl", r'"loss": [\d.]+', '"loss": 1e999'),
+        ("analysis/fisher.json", r'"per_step": \[[\d.]+', '"per_step": [-1e308'),
         ("analysis/fisher.json", r'"centroid": 2.5', f'"centroid": -{HUGE}'),
         ("analysis/fisher.json", r'"per_step": \[[\d.]+', f'"per_step": [{HUGE}'),
         ("analysis/fisher_over_training.jsonl", r'"epoch": 1', f'"epoch": {HUGE}'),

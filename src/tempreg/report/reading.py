@@ -12,6 +12,8 @@ from tempreg.errors import RequestError
 
 _MOST_DIGITS = 30
 """Of a whole number: the largest of ours are seeds, and all must fit a floating-point number."""
+_LARGEST = 1e150
+"""Beyond it figures can't be drawn: their axes are wider than what they show."""
 
 
 class ReportError(RequestError):
@@ -59,14 +61,14 @@ def read_rows(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def number(text: str, place: str) -> float:
-    """A finite number, or NaN for an empty cell."""
+    """A number up to 1e150 in size, or NaN for an empty cell."""
     if text == "":
         return math.nan
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value):
+    if not abs(value) <= _LARGEST:
         raise ReportError(f"{place}: expected a number or nothing, got {text!r}")
     return value
 
@@ -98,9 +100,15 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _real(text: str) -> float:
+    if abs(value := float(text)) > _LARGEST:
+        raise ValueError(f"the number {text:.30} is too large")
+    return value
+
+
 def _object(text: str, place: str) -> dict[str, Any]:
     try:
-        value = json.loads(text, parse_int=_whole)
+        value = json.loads(text, parse_int=_whole, parse_float=_real)
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{place} is damaged: {error}") from None
     if not isinstance(value, dict):
