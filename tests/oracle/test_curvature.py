@@ -88,10 +88,10 @@ def test_frozen_weights_count(network, data, matrix: str) -> None:
 
 def test_spikes_have_the_type_of_the_input() -> None:
     lif = tempreg.LIF()
-    x, state = torch.rand(3, 4), torch.zeros(4, dtype=torch.float64)
+    x, state = torch.rand(3, 4, dtype=torch.bfloat16), torch.zeros(4)
     with both_modes(lif):
-        assert lif(x, state)[0].dtype == torch.float32
-        assert lif(x).dtype == torch.float32
+        assert lif(x, state)[0].dtype == torch.bfloat16
+        assert lif(x).dtype == torch.bfloat16
 
 
 def test_top_and_trace(network, data, tmp_path: Path) -> None:

@@ -154,15 +154,8 @@ def surrogate_operator(
     dim = batch_dim(inputs)
     wrapped = _MeanLogits(network, dim)
     data = [(x.movedim(dim, 0), y) for x, y in chunks(inputs, targets, chunk)]
-    asked = [weight.requires_grad for weight in weights]
     with evaluating(model), both_modes(model):
-        try:
-            for weight in weights:
-                weight.requires_grad_(True)
-            yield kind(wrapped, nn.CrossEntropyLoss(), weights, data, check_deterministic=False)
-        finally:
-            for weight, before in zip(weights, asked, strict=True):
-                weight.requires_grad_(before)
+        yield kind(wrapped, nn.CrossEntropyLoss(), weights, data, check_deterministic=False)
 
 
 @contextmanager
