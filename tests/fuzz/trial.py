@@ -21,7 +21,7 @@ from tests.fuzz.steps import Corpus, Step, watched
 from tests.fuzz.targets import Target
 
 SECONDS = 20
-"""An input may take so long."""
+"""Of processor time that an input may take."""
 MEMORY = 2**30
 """Bytes that a process may take beside what it has when it begins."""
 
@@ -61,7 +61,7 @@ def tried(
     found = Counts(*json.loads(note.read_text()))
     if child.exitcode:
         kept = _keep(target, inside, first + found.tried, crashes)
-        ended = "hung" if child.exitcode == -signal.SIGALRM else f"exit code {child.exitcode}"
+        ended = "hung" if child.exitcode == -signal.SIGPROF else f"exit code {child.exitcode}"
         found = found._replace(tried=found.tried + 1, crashes=[*found.crashes, f"{kept}: {ended}"])
     return found
 
@@ -111,10 +111,10 @@ def _steps(
     """What came of an input, see `judged`, and the steps that it took, if they are watched."""
     (inside / target.file).write_bytes(content)
     steps: set[Step] = set()
-    signal.alarm(SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     with watched(steps) if watch else nullcontext():
         outcome = judged(target, inside)
-    signal.alarm(0)
+    signal.setitimer(signal.ITIMER_PROF, 0)
     return outcome, steps
 
 

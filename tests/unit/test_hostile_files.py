@@ -102,6 +102,12 @@ def test_a_warning_about_a_recording_names_it(tmp_path: Path) -> None:
         assert len(read_recording(tmp_path / "a.mat").t) == 1
 
 
+def test_a_sparse_array_of_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.mat").write_bytes(struct.pack("<5i", 2, 0, 4, 0, 2) + b"t\0")
+    with pytest.raises(DataError, match=r"a\.mat is no MATLAB file, or a damaged one: index -1"):
+        read_recording(tmp_path / "a.mat")
+
+
 def test_escapes_in_a_pickle_that_mean_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

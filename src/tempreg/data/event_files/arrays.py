@@ -154,7 +154,10 @@ def read_mat(path: Path) -> Recording:
         held = {k: v for k, v in found.items() if not k.startswith("__")}
     except NotImplementedError:
         raise DataError(f"{path} is MATLAB 7.3: store it as version 7, or as .h5") from None
-    except (ValueError, TypeError, KeyError, OSError, EOFError, MemoryError, zlib.error) as error:
+    except (
+        ValueError, TypeError, LookupError, OverflowError, OSError, EOFError, MemoryError,
+        zlib.error,
+    ) as error:  # fmt: skip
         raise DataError(f"{path} is no MATLAB file, or a damaged one: {error}") from None
     if len(held) != 1:
         return from_columns(path, held)

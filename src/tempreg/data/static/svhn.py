@@ -72,7 +72,7 @@ def read_svhn(path: Path) -> Images:
         with warnings_about(path):
             arrays = loadmat(path, variable_names=["X", "y"])
     except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, EOFError,
-            KeyError, MemoryError, zlib.error) as error:  # fmt: skip
+            LookupError, OverflowError, MemoryError, zlib.error) as error:  # fmt: skip
         if isinstance(error, DataError):
             raise
         raise DataError(
