@@ -3,10 +3,9 @@
     python -m tests.fuzz [--minutes 60] [--log FILE.csv] [--page FILE.md] [--only READER]
 
 Inputs are drawn from valid files and from earlier inputs that took a new step through the sources,
-which are kept in build/fuzz/corpus; each round goes on where the log ends. What is
-neither read nor refused in a sentence is kept in build/fuzz, and the first three alike are printed:
-a crash, a traceback, a warning that names no file, a line on standard error, 20 seconds of
-processor time, a
+which are kept in build/fuzz/corpus; each round goes on where the log ends. What is neither read nor
+refused in a sentence is kept in build/fuzz, and the first three alike are printed: a crash, a
+traceback, a warning that names no file, a line on standard error, 20 seconds of processor time, a
 gigabyte, a file elsewhere. The exit code is 1 where there was any.
 """
 
