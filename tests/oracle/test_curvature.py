@@ -94,6 +94,14 @@ def test_spikes_have_the_type_of_the_input() -> None:
         assert lif(x).dtype == torch.bfloat16
 
 
+def test_both_modes_within_both_modes(network) -> None:
+    with both_modes(network):
+        outer = network.lif.__dict__["forward"]
+        with both_modes(network):
+            assert network.lif.__dict__["forward"] is not outer
+        assert network.lif.__dict__["forward"] is outer
+
+
 def test_top_and_trace(network, data, tmp_path: Path) -> None:
     before = deepcopy(network.state_dict())
     result = surrogate_curvature(network, *data, probes=12, chunk=10)

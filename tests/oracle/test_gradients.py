@@ -11,7 +11,8 @@ from torch.nn import functional as F
 import tempreg
 from tempreg.analysis import temporal_gradients, weight_gradients_by_step
 from tempreg.analysis.capture import record
-from tempreg.analysis.gradients import fitted_decay
+from tempreg.analysis.factors import products, temporal_factors
+from tempreg.analysis.gradients import QUANTILES, fitted_decay
 from tempreg.data.tasks import cue_memory
 from tempreg.functional import trt_penalty
 
@@ -109,6 +110,18 @@ def test_norms_and_matrix_against_an_unrolled_network(name: str) -> None:
         for i, g in enumerate(torch.autograd.grad(loss, leaves, retain_graph=True)):
             expected = g.flatten(1).norm(dim=1).numpy()
             np.testing.assert_allclose(result.matrix[i, t], expected, rtol=1e-9, atol=1e-15)
+
+
+def test_quantiles_of_factors_are_those_of_the_neurons() -> None:
+    torch.manual_seed(0)
+    lif = tempreg.LIF(tau=1.5)
+    model = nn.Sequential(nn.Linear(3, 6), lif, nn.Linear(6, 2)).double()
+    x = torch.rand(STEPS, 5, 3, dtype=torch.float64) * 4
+    found = temporal_gradients(model, x, torch.tensor([0, 1, 1, 0, 1]), tempreg.RateLoss())
+    factors = temporal_factors(lif, model[0](x).detach().flatten(1))
+    for lag in range(1, STEPS):
+        wanted = np.quantile(products(factors, lag).abs(), QUANTILES)
+        np.testing.assert_allclose(found.factors[0, lag - 1], wanted, rtol=1e-12)
 
 
 class Stepwise(nn.Module):

@@ -7,6 +7,7 @@ import inspect
 import tempreg
 import tempreg.objectives
 from tempreg import analysis
+from tempreg.analysis.result import Result
 
 
 def test_defaults_of_what_is_public_stay() -> None:
@@ -58,3 +59,13 @@ def test_defaults_of_what_is_public_stay() -> None:
 def test_the_objectives_that_are_public() -> None:
     assert {"TRTLoss", "selected_parameters"} < set(tempreg.objectives.__all__)
     assert all(callable(getattr(tempreg.objectives, name)) for name in tempreg.objectives.__all__)
+
+
+def test_results_say_what_they_are() -> None:
+    kinds = [kind for kind in vars(analysis).values() if isinstance(kind, type)]
+    quantities = [
+        kind.quantity for kind in kinds if issubclass(kind, Result) and kind is not Result
+    ]
+    assert len(quantities) > 7
+    assert all(isinstance(quantity, str) for quantity in quantities)
+    assert len(set(quantities)) == len(quantities)

@@ -225,6 +225,12 @@ def test_other_bad_arguments() -> None:
         TETLoss(lam=-0.1)
 
 
+def test_the_loss_has_the_type_of_the_outputs() -> None:
+    outputs, targets = batch()
+    for labels in (targets, F.one_hot(targets, 4).double()):
+        assert TRTLoss(network(), eta=0.5)(outputs.float(), labels).dtype == torch.float32
+
+
 class Projected(Objective):
     """The square of the outputs through a matrix. Final."""
 
