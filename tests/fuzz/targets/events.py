@@ -1,0 +1,98 @@
+"""Readers of recordings, and of the tables that come with them."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+import scipy.io
+
+from tempreg.data.event_files import READERS, read_recording
+from tempreg.data.event_sources import DVS128Gesture
+from tempreg.data.source import DataError
+from tests.fuzz.targets.base import Target, inside, made_by
+from tests.unit import test_event_files as layouts
+
+
+def events() -> list[Target]:
+    """See this module."""
+    made = {
+        ".bin": [layouts.forty_bit], ".bs2": [layouts.forty_bit],
+        ".aedat": [layouts.dvs128, lambda e: layouts.dvs128(e, 1), layouts.aedat3],
+        ".aedat4": [layouts.aedat4], ".dat": [layouts.dat], ".raw": [layouts.evt2, layouts.evt3],
+        ".npy": [_npy], ".npz": [_npz], ".h5": [_h5], ".hdf5": [_h5], ".csv": [_csv],
+        ".mat": [_mat],
+    }  # fmt: skip
+    assert made.keys() == READERS.keys()
+
+    def target(suffix: str) -> Target:
+        return Target(
+            f"recording {suffix}", f"a{suffix}",
+            lambda: [make(_recording()) for make in made[suffix]],
+            lambda folder: read_recording(folder / f"a{suffix}"),
+        )  # fmt: skip
+
+    def gestures(folder: Path) -> None:
+        for user in ("user01_led", "user02_led"):
+            (folder / f"{user}.aedat").touch()
+            labels = "class,startTime_usec,endTime_usec\n1,100,300\n11,500,520\n"
+            (folder / f"{user}_labels.csv").write_text(labels)
+        (folder / "trials_to_train.txt").write_text("user01_led.aedat\n")
+        (folder / "trials_to_test.txt").write_text("user02_led.aedat\n")
+
+    def gesture_samples(folder: Path) -> None:
+        source = DVS128Gesture()
+        if absent := source.missing(folder):
+            raise DataError(absent[0])
+        inside(folder, [sample.path for sample in source.samples(folder)[1]])
+
+    def gesture(name: str, file: str) -> Target:
+        return Target(name, file, lambda: made_by(gestures, file), gesture_samples, gestures)
+
+    return [
+        *(target(suffix) for suffix in made if suffix != ".hdf5"),
+        gesture("trials (DVS128 Gesture)", "trials_to_train.txt"),
+        gesture("labels (DVS128 Gesture)", "user01_led_labels.csv"),
+    ]
+
+
+@cache
+def _recording() -> layouts.Events:
+    rng = np.random.default_rng(3)
+    t = np.sort(rng.integers(0, 300_000, 60))
+    return np.stack([t, *rng.integers(0, 34, (2, 60)), rng.integers(0, 2, 60)], axis=1)
+
+
+def _npy(events: layouts.Events) -> bytes:
+    out = io.BytesIO()
+    np.save(out, events)
+    return out.getvalue()
+
+
+def _npz(events: layouts.Events) -> bytes:
+    out = io.BytesIO()
+    np.savez_compressed(out, **dict(zip("txyp", events.T, strict=True)))
+    return out.getvalue()
+
+
+def _h5(events: layouts.Events) -> bytes:
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        for name, values in zip("txyp", events.T, strict=True):
+            file[f"events/{name}"] = values
+    return out.getvalue()
+
+
+def _csv(events: layouts.Events) -> bytes:
+    out = io.StringIO()
+    np.savetxt(out, events, "%d", ",", header="t,x,y,p", comments="")
+    return out.getvalue().encode()
+
+
+def _mat(events: layouts.Events) -> bytes:
+    out = io.BytesIO()
+    scipy.io.savemat(out, dict(zip("txyp", events.T, strict=True)), do_compression=True)
+    return out.getvalue()
