@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import random
 import resource
@@ -84,8 +85,12 @@ class DiskFull(Attack):
     def strike(self, process: subprocess.Popen[str], box: Path, chance: random.Random) -> None:
         left = chance.choice((0, chance.randrange(2**15)))
         with self._filler(box).open("wb") as file:
-            disk = os.statvfs(box)
-            os.posix_fallocate(file.fileno(), 0, max(1, disk.f_bavail * disk.f_bsize - left))
+            while (free := _free(box)) > left:
+                try:
+                    return os.posix_fallocate(file.fileno(), 0, free - left)
+                except OSError as error:  # the command took some of it meanwhile
+                    if error.errno != errno.ENOSPC:
+                        raise
 
     def relieve(self, box: Path) -> None:
         self._filler(box).unlink(missing_ok=True)
@@ -164,3 +169,9 @@ ATTACKS: dict[str, Attack] = {
         ReadOnly(),
     )
 }
+
+
+def _free(folder: Path) -> int:
+    """Bytes left on the file system."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_bsize
