@@ -108,6 +108,15 @@ def test_a_sparse_array_of_nothing(tmp_path: Path) -> None:
         read_recording(tmp_path / "a.mat")
 
 
+def test_an_archive_of_arrays_whose_names_are_no_text(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    np.savez(out, **{"\u00e4\u00e4": np.arange(3)})
+    assert out.getvalue().count("\u00e4\u00e4.npy".encode()) == 2
+    (tmp_path / "a.npz").write_bytes(out.getvalue().replace("\u00e4".encode(), b"\xff\xfe"))
+    with pytest.raises(DataError, match=r"a\.npz is no \.npz archive, or a damaged one: 'utf-8'"):
+        read_recording(tmp_path / "a.npz")
+
+
 def test_escapes_in_a_pickle_that_mean_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

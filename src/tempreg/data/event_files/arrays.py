@@ -62,7 +62,9 @@ def read_npz(path: Path) -> Recording:
                 with archive.open(member) as file:
                     name = member.filename.removesuffix(".npy")
                     columns[name] = _npy(path, file, member.file_size)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except DataError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
         raise DataError(f"{path} is no .npz archive, or a damaged one: {error}") from None
     if len(columns) == 1:
         return from_array(path, next(iter(columns.values())))
