@@ -108,7 +108,7 @@ audit: $(RELEASE)/.made
 # Commands stopped at random moments and run again, until so many were stopped: most of an hour for
 # 100. Goes on where the log ends; disk full and read-only are tried in full as root only.
 crashtest: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.crash --kills $(KILLS) --page docs/reliability.md \
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.crash --seed 1 --kills $(KILLS) --page docs/reliability.md \
 	  --log docs/reliability/crashtest.csv
 
 # Damaged and hostile files through every reader, for so many minutes of a processor.

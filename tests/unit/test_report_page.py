@@ -141,6 +141,8 @@ BREAKAGES = [
     ("results.csv", "arm,replicate,seed,split,status\nno,000,0,0,finished\n", "has no run 'no'"),
     ("results.csv", "arm,replicate,seed,split,status,x\nrate,000,0,0,finished,inf\n", "got 'inf'"),
     ("results.csv", "arm,replicate,seed,split,status,run\nrate,000,0,0,finished,../x\n", "inside"),
+    ("results.csv", "arm,replicate,seed,split,status,run\nrate,000,0,0,finished,a\0\n", "inside"),
+    ("results.csv", "arm,replicate,seed,split,status,x\nrate,000,0,0,finished,1e300\n", "'1e300'"),
     ("runs/0/000/metrics.jsonl", "3\n", "expected an object"),
     ("runs/0/000/metrics.jsonl", "{}\n", "expected an epoch"),
     ("runs/0/000/test_items.npz", "PK\3\4", "is damaged"),

@@ -63,6 +63,15 @@ def test_numbers_in_a_report_that_are_none(tmp_path: Path, name: str, old: str, 
     assert not (run / "report.html").exists()
 
 
+def test_a_column_for_a_timestep_that_cannot_be(tmp_path: Path) -> None:
+    study = make_study(tmp_path, replicates=3)
+    text = (study / "results.csv").read_text()
+    assert "accuracy_t1," in text
+    (study / "results.csv").write_text(text.replace("accuracy_t1,", f"accuracy_t{HUGE},", 1))
+    write_study_report(study)
+    assert (study / "report.html").exists()
+
+
 def test_a_result_with_numbers_no_array_can_hold(tmp_path: Path) -> None:
     names = dict.fromkeys(Fisher.__dataclass_fields__, 1)
     content = {**names, "quantity": Fisher.quantity, "version": 1}

@@ -30,7 +30,7 @@ _FRACTIONS = re.compile(r"accuracy|generalization_gap|_rate$")
 
 def timesteps_section(study: StudyData) -> Section:
     """Test accuracy by how many timesteps were used."""
-    steps = sorted(int(c[10:]) for c in columns(study) if re.fullmatch(r"accuracy_t\d+", c))
+    steps = sorted(int(c[10:]) for c in columns(study) if re.fullmatch(r"accuracy_t\d{1,6}", c))
     if not steps:
         return Section("Accuracy by timestep", [NOT_MEASURED])
     series, spread, rows = {}, {}, []

@@ -175,10 +175,10 @@ def test_items(run: ReportedRun) -> tuple[NDArray[np.float64], NDArray[np.int64]
 
 def _run(folder: Path, row: dict[str, str], place: str) -> ReportedRun:
     path = None
-    if row.get("run"):
-        path = (folder / row["run"]).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            raise ReportError(f"{place}: the folder {row['run']!r:.80} is not inside the study's")
+    if name := row.get("run"):
+        path = None if "\0" in name else (folder / name).resolve()
+        if path is None or not path.is_relative_to(folder.resolve()):
+            raise ReportError(f"{place}: the folder {name!r:.80} is not inside the study's")
     words = (row["arm"], row["replicate"], row["seed"], row["split"], row["status"])
     values = _measured(row, place)
     if path is not None:
