@@ -133,9 +133,15 @@ def test_svg_takes_its_colours_from_the_page() -> None:
     assert "<text" in svg
 
 
+STUDY = "arms: [{name: rate}, {name: trt}]\nreplicates: [{name: '000'}, {name: '001'}]\n"
 BREAKAGES = [
     ("study.yaml", "arms: [", "this is not YAML"),
     ("study.yaml", "arms: 3", "doesn't describe a study"),
+    ("study.yaml", f"{STUDY}base: {{data: {{folds: null}}}}\n", "base.data.folds can't be None"),
+    ("study.yaml", f"{STUDY}base: {{data: {{folds: 2, validation: 1}}}}\n", "can't be 1"),
+    ("study.yaml", f"{STUDY}base: [data]\n", "base can't be \\['data'\\]"),
+    ("study.yaml", f"{STUDY}overlap: -1\n", "overlap can't be -1"),
+    ("study.yaml", f"{STUDY}margin: .nan\n", "margin can't be nan"),
     ("results.csv", "arm,seed\n", "no column 'replicate'"),
     ("results.csv", "arm,replicate,seed,split,status\nrate,000\n", "expected 5 values"),
     ("results.csv", "arm,replicate,seed,split,status\nno,000,0,0,finished\n", "has no run 'no'"),

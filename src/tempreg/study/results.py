@@ -11,6 +11,7 @@ costs.csv     arm, replicate, seconds, peak_memory_mb; need not be there
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,12 +29,18 @@ FINISHED = "finished"
 WORDS = ("arm", "replicate", "seed", "split", "status", "error", "run")
 """Columns of results.csv that aren't numbers."""
 
-_OPTIONS: dict[str, Any] = {
-    "endpoint": str,
-    "margin": float,
-    "overlap": (int, float),
-    "claims": dict,
+_ABSENT = object()
+_OPTIONS: dict[str, Callable[[Any], bool]] = {
+    "endpoint": lambda v: isinstance(v, str),
+    "margin": lambda v: _between(v, 0, 1),
+    "overlap": lambda v: _between(v, 0, 1e6),
+    "claims": lambda v: isinstance(v, dict),
+    "base": lambda v: isinstance(v, dict),
+    "base.data": lambda v: isinstance(v, dict),
+    "base.data.folds": lambda v: isinstance(v, int) and _between(v, 0, 1e6),
+    "base.data.validation": lambda v: _between(v, 0, 1) and v < 1,
 }
+"""What study.yaml may say beside arms and replicates, by dotted name, and whether it can be."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,10 @@ class StudyData:
         return found
 
 
+def _between(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, (int, float)) and low <= value <= high
+
+
 def load_study(folder: Path) -> StudyData:
     """Read a study from its files; ReportError where they are missing or damaged."""
     path = folder / "study.yaml"
@@ -134,9 +145,12 @@ def load_study(folder: Path) -> StudyData:
         replicates = [str(replicate["name"]) for replicate in facts["replicates"]]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
         raise ReportError(f"{path} doesn't describe a study: no arms and replicates") from None
-    for key, kind in _OPTIONS.items():
-        if key in facts and not isinstance(facts[key], kind):
-            raise ReportError(f"{path}: {key} can't be {facts[key]!r:.80}")
+    for name, can_be in _OPTIONS.items():
+        value: Any = facts
+        for key in name.split("."):
+            value = value.get(key, _ABSENT) if isinstance(value, dict) else _ABSENT
+        if value is not _ABSENT and not can_be(value):
+            raise ReportError(f"{path}: {name} can't be {value!r:.80}")
     if reference not in names or len(set(names)) < len(names):
         raise ReportError(f"{path}: arms need different names, one of them {reference!r:.80}")
     table = folder / "results.csv"
