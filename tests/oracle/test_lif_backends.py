@@ -75,6 +75,31 @@ def test_equal_in_float64(
 
 
 @pytest.mark.parametrize("backend", FAST)
+@given(
+    spec=SPECS,
+    neurons=st.sampled_from([1, 63, 64, 130, 200]),
+    steps=st.integers(1, 17),
+    tau=st.sampled_from([0.5, 1.0, 2.0, 4.0, 3.0]),
+    started=st.booleans(),
+    seed=st.integers(0, 10**6),
+)
+def test_as_a_network_asks_for_it(
+    backend: str, spec: LIFSpec, neurons: int, steps: int, tau: float, started: bool, seed: int
+) -> None:
+    """The gradient of x alone, which has a pass of its own in C where 1 / tau is exact."""
+    x, v0, tau_tensor = inputs(steps, (neurons,), tau, torch.float64, seed)
+    results = []
+    for name in (backend, "reference"):
+        x.requires_grad_().grad = None
+        spikes, v = lif(x, v0 if started else None, tau_tensor, spec, name)
+        ((spikes * x.detach()).sum() + (v * v0).sum() * started).backward()
+        results.append([spikes, v, x.grad])
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
+    torch.testing.assert_close(results[0][2], results[1][2], rtol=1e-10, atol=1e-11)
+
+
+@pytest.mark.parametrize("backend", FAST)
 @pytest.mark.parametrize("surrogate", DERIVATIVES)
 def test_equal_in_float32(backend: str, surrogate: str) -> None:
     spec = LIFSpec(surrogate=surrogate, surrogate_param=1.5)

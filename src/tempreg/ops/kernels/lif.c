@@ -2,5 +2,6 @@
 #include "lif_types.h"
 
 #include "lif_body.h"
+#include "lif_steps.h"
 #include "lif_strips.h"
 #include "lif_calls.h"

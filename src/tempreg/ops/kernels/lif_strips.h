@@ -1,4 +1,4 @@
-/* LIF alone over few timesteps: a block of m neurons in strips (see lif_types.h), for one element
+/* LIF alone over few timesteps: a block of m neurons in strips (see lif_steps.h), for one element
  * type. Both return how many neurons they did: the last m % STRIP are left to the caller, and all
  * where T is large or 1 / tau isn't exact (what is compiled is what a first call waits for).
  * Arguments as in lif_calls.h, from the block's first neuron on. */
@@ -12,51 +12,76 @@ static ALWAYS_INLINE void NAME(take)(REAL *restrict to, const REAL *restrict fro
         memcpy(to, from, (size_t)m * sizeof(REAL));
 }
 
+/* T timesteps are done in eights and then by the binary digits of the rest, as 8 + 4 + 1: so many
+ * at once where `left` are left, and so many before the timestep t. */
+static inline int64_t NAME(at_once)(int64_t left) {
+    return left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+}
+static inline int64_t NAME(at_once_before)(int64_t t) { return t & 7 ? t & -t : 8; }
+
+static ALWAYS_INLINE void NAME(forward_strip)(const REAL *x, int64_t x_step, REAL *s, int64_t N,
+                                              REAL *v, int64_t T, const NAME(layer) *layer,
+                                              int kind) {
+    for (int64_t t = 0, n; t < T; t += n) {
+        n = NAME(at_once)(T - t);
+        BY_STEPS(n, forward, x + t * x_step, x_step, s + t * N, N, v, v, layer, kind, 1)
+    }
+}
+
+/* states begins with the first state, and has room for one of every few timesteps that are done
+ * at once. */
+static ALWAYS_INLINE void NAME(backward_strip)(const REAL *gs, const REAL *x, int64_t x_step,
+                                               REAL *gx, int64_t N, REAL *states, REAL *after,
+                                               int64_t T, const NAME(layer) *layer, int kind,
+                                               int surrogate) {
+    int64_t t, n;
+    for (t = 0; (n = NAME(at_once)(T - t)) < T - t; t += n, states += STRIP)
+        BY_STEPS(n, forward, x + t * x_step, x_step, 0, 0, states, states + STRIP, layer, kind, 0)
+    for (t = T; t > 0; states -= STRIP) {
+        t -= n = NAME(at_once_before)(t);
+        BY_STEPS(n, backward, gs + t * N, x + t * x_step, x_step, gx + t * N, N, states, after,
+                 layer, kind, surrogate)
+    }
+}
+
 static int64_t NAME(forward_strips)(const REAL *x, int64_t x_step, const REAL *v0, int64_t v0_step,
                                     REAL *s, REAL *v, int64_t T, int64_t N, int64_t m,
                                     const NAME(layer) *layer) {
     int64_t i = 0;
     if (T > STRIP_STEPS || !layer->exact) return 0;
-#define RUN(KIND)                                                                             \
-    for (; i + STRIP <= m; i += STRIP) {                                                      \
-        REAL state[STRIP];                                                                    \
-        NAME(take)(state, v0 + i * v0_step, v0_step, STRIP);                                  \
-        NAME(forward_block)(x + i, x_step, 0, 0, s + i, N, state, T, STRIP, layer, KIND, 1, 0); \
-        memcpy(v + i, state, sizeof state);                                                   \
+    for (; i + STRIP <= m; i += STRIP) {
+        NAME(take)(v + i, v0 + i * v0_step, v0_step, STRIP);
+        if (layer->kind == HARD)
+            NAME(forward_strip)(x + i, x_step, s + i, N, v + i, T, layer, HARD);
+        else
+            NAME(forward_strip)(x + i, x_step, s + i, N, v + i, T, layer, SOFT);
     }
-    if (layer->kind == HARD) {
-        RUN(HARD)
-    } else {
-        RUN(SOFT)
-    }
-#undef RUN
     return i;
 }
 
 static int64_t NAME(backward_strips)(const REAL *gs, const REAL *gv, int64_t gv_step, const REAL *x,
                                      int64_t x_step, const REAL *v0, int64_t v0_step, REAL *gx,
                                      int64_t T, int64_t N, int64_t m, const NAME(layer) *layer) {
-    REAL h[STRIP_STEPS * STRIP], state[STRIP], g[STRIP];
+    REAL states[STRIP_STATES * STRIP], after[STRIP];
     int64_t i = 0;
     if (T > STRIP_STEPS || !layer->exact) return 0;
-#define RUN(KIND, SURROGATE)                                                                   \
-    for (; i + STRIP <= m; i += STRIP) {                                                       \
-        NAME(take)(state, v0 + i * v0_step, v0_step, STRIP);                                   \
-        NAME(take)(g, gv + i * gv_step, gv_step, STRIP);                                       \
-        NAME(charge_block)(x + i, x_step, 0, 0, state, h, T, STRIP, layer, KIND, 1, 0);        \
-        NAME(backward_block)(gs + i, N, h, gx + i, N, g, 0, 0, 0, 0, 0, T, STRIP, layer, KIND, \
-                             SURROGATE, 0);                                                    \
-    }
-    switch (layer->surrogate * 2 + layer->kind) {
-        case 0: RUN(HARD, 0) break;
-        case 1: RUN(SOFT, 0) break;
-        case 2: RUN(HARD, 1) break;
-        case 3: RUN(SOFT, 1) break;
-        case 4: RUN(HARD, 2) break;
-        case 5: RUN(SOFT, 2) break;
-        case 6: RUN(HARD, 3) break;
-        default: RUN(SOFT, 3) break;
-    }
+    for (; i + STRIP <= m; i += STRIP) {
+        NAME(take)(states, v0 + i * v0_step, v0_step, STRIP);
+        NAME(take)(after, gv + i * gv_step, gv_step, STRIP);
+        for (int64_t k = 0; k < STRIP; k++) after[k] *= layer->tau;
+#define RUN(KIND, SURROGATE)                                                                     \
+    NAME(backward_strip)(gs + i, x + i, x_step, gx + i, N, states, after, T, layer, KIND, SURROGATE)
+        switch (layer->surrogate * 2 + layer->kind) {
+            case 0: RUN(HARD, 0); break;
+            case 1: RUN(SOFT, 0); break;
+            case 2: RUN(HARD, 1); break;
+            case 3: RUN(SOFT, 1); break;
+            case 4: RUN(HARD, 2); break;
+            case 5: RUN(SOFT, 2); break;
+            case 6: RUN(HARD, 3); break;
+            default: RUN(SOFT, 3); break;
+        }
 #undef RUN
+    }
     return i;
 }

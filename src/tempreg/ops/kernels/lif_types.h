@@ -13,11 +13,11 @@
 
 /* Neurons a block: rows long enough for the prefetcher, few enough bytes for level 2. */
 #define MOST_BLOCK 8192
-/* Where there are few timesteps and nothing but LIF, blocks are cut in strips of so few neurons
- * that all they need stays in level 1. With many timesteps their short rows would come too slowly
- * from memory. */
+/* Where there are few timesteps and nothing but LIF, blocks are cut in strips, whose neurons go
+ * through up to eight timesteps without a store (lif_steps.h). */
 #define STRIP 64
-#define STRIP_STEPS 8
+#define STRIP_STEPS 15
+#define STRIP_STATES 4 /* 15 = 8 + 4 + 2 + 1 */
 /* The same where rows of a batch norm's numbers lie beside those of the neurons. */
 #define NORM_BLOCK 2048
 /* Channels whose statistics are found together: planes are read in the order of memory. */
