@@ -2,6 +2,6 @@
 
 import sys
 
-from tempreg.cli.main import main
+from tempreg.cli.main import program
 
-sys.exit(main())
+sys.exit(program())

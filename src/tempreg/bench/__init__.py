@@ -12,6 +12,7 @@ PARTS = {
     "penalty": "the penalty against its definition as a loop, and its share of a training step",
     "lif": "LIF forward and backward, every backend, against ReLU and other libraries",
     "step": "a training step of vggsnn and resnet19 against ReLU and other libraries",
+    "pages": "a training step with huge pages asked for, as commands do, and without",
     "inference": "one recording: latency by timestep, throughput, early exit",
     "scaling": "time and memory over T, batch, width and depth, with the fitted exponent",
 }

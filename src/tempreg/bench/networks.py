@@ -33,6 +33,7 @@ class Setting(NamedTuple):
 SETTINGS = {
     "tiny": Setting(2, 8, 2, 2, (4,)),  # to have loaded what is loaded once
     "csnn": Setting(2, 34, 6, 8, (16, 32, 64)),
+    "csnn-large": Setting(2, 34, 8, 128, (16, 32, 64)),
     "vggsnn": Setting(2, 48, 10, 8),
     "resnet19": Setting(3, 32, 4, 8),
 }

@@ -62,6 +62,14 @@ def _show_warning(
     print(f"tempreg: warning: {one_line(message)}", file=sys.stderr)
 
 
+def program() -> int:
+    """What `tempreg` runs: a process that is nothing else."""
+    from tempreg.huge_pages import ask_for_huge_pages
+
+    ask_for_huge_pages(sys.argv[1:])
+    return main()
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
