@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from tempreg import huge_pages
+
 ROOT = Path(__file__).parents[1]
 CSV = ROOT / "docs" / "reliability" / "long_runs.csv"
 EVERY = 10
@@ -211,6 +213,8 @@ def main() -> int:
             out = folder / "rows.csv"
             script = [sys.executable, str(Path(__file__).resolve()), part]
             environment = {**os.environ, "TEMPREG_CACHE_DIR": str(folder / "cache")}
+            if known[part].words[0] in huge_pages.COMMANDS:  # as they begin themselves
+                environment[huge_pages.TUNABLES] = f"{huge_pages.TUNABLE}=1"
             subprocess.run(
                 [*script, "--steps", str(args.steps), "--child", str(out)],
                 cwd=folder, check=True, stdout=subprocess.DEVNULL, env=environment,
