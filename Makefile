@@ -25,13 +25,17 @@ PINS = pyproject.toml constraints.txt $(if $(LOCKED),$(wildcard .ci/locks/*.txt)
 BUILT = $(PIP_INSTALL) --require-hashes --no-deps --no-build-isolation
 OWN = $(PIP_INSTALL) --no-deps --no-build-isolation .
 
-.PHONY: demo test test-triton test-frameworks docs dist test-dist lint types format clean lock audit crashtest fuzz mutants
+.PHONY: demo gpu-check test audit-models test-triton test-frameworks differential docs dist test-dist lint types format clean lock audit crashtest fuzz mutants
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(TESTS)
+
+# `tempreg audit` of every built-in network: minutes.
+audit-models: $(VENV)/.dev
+	$(BIN)/python tools/audit_models.py
 
 # The CUDA kernels, through Triton's interpreter and compiler; needs no GPU, but a big package.
 test-triton: $(VENV)/.dev
@@ -40,7 +44,13 @@ ifdef LOCKED
 else
 	$(BIN)/python $(CONSTRAINED) -e '.[triton]'
 endif
-	$(BIN)/python -m pytest tests/oracle/test_lif_triton.py
+	$(BIN)/python -m pytest tests/oracle -k "interpreter or gpus"
+
+# tempreg tried on an NVIDIA GPU in under eight minutes; says so where there is none. CIFAR: CIFAR-10
+# as class folders of JPEG files, for a network trained in the time left.
+CIFAR ?=
+gpu-check: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.gpu_check $(if $(CIFAR),--cifar $(CIFAR))
 
 # Models of other frameworks: two environments, for their pins clash (see tests/interop). Where
 # constraints.txt pins nir, that is left to the requirement files.
@@ -62,6 +72,17 @@ else
 	$(FRAMEWORKS)/$*/bin/python $(PIP_INSTALL) -c $(FRAMEWORKS)/$*/constraints.txt -r $< -e . \
 	  pytest pytest-xdist hypothesis
 endif
+	@touch $@
+
+# Recordings through readers of other people, which have an environment of their own: half an hour.
+DIFFERENTIAL := .venv-differential
+differential: $(DIFFERENTIAL)/.made
+	OMP_NUM_THREADS=1 $(DIFFERENTIAL)/bin/python -m tests.differential --page docs/reliability.md \
+	  --log docs/reliability/differential.json
+
+$(DIFFERENTIAL)/.made: tests/differential/requirements.txt $(PINS)
+	$(PYTHON) -m venv $(DIFFERENTIAL)
+	$(DIFFERENTIAL)/bin/python $(CONSTRAINED) -r $< -e '.[events]' pytest
 	@touch $@
 
 # The pages in docs/ as a site in build/site, without anything from another host. The variable stops
@@ -129,7 +150,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) $(FRAMEWORKS) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(FRAMEWORKS) $(DIFFERENTIAL) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(VENV)/.core: $(PINS)
 	@echo "first time: making $(VENV) and installing tempreg with PyTorch (200 MB and more, minutes)"

@@ -24,14 +24,14 @@ from tonic.functional import to_frame_numpy
 from tonic.io import read_mnist_file
 
 from tempreg.bench.measure import compare
-from tempreg.build import build_data, build_model, build_objective, build_optimizer
 from tempreg.config import PRESETS
 from tempreg.data import DataOptions, load_dataset
-from tempreg.data.embedded import nmnist_recordings
-from tempreg.data.event_files import read_recordings
-from tempreg.data.event_sets import Sample, built
-from tempreg.data.event_sources import NMNIST
-from tempreg.data.frames import frames_of
+from tempreg.data.formats.recordings import read_recordings
+from tempreg.data.frames.frames import frames_of
+from tempreg.data.sources.embedded import nmnist_recordings
+from tempreg.data.sources.events import NMNIST
+from tempreg.data.sources.recordings import Sample, built
+from tempreg.runs.build import build_data, build_model, build_objective, build_optimizer
 
 STEPS, FRAME_MS, SIZE = 6, 50, (34, 34)
 EVENTS = np.dtype([("x", int), ("y", int), ("t", int), ("p", int)])

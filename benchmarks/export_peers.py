@@ -10,7 +10,6 @@ nir <= 1.0.4 and nirtorch 2.6 wants nir >= 1.0.6, so each reader has an environm
 from __future__ import annotations
 
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ def write_frames(folder: Path, run: Path) -> None:
     import torch
     from tests.nir_interpreter import Interpreter
 
-    from tempreg.export.nir import nir_graph, write_nir
+    from tempreg.export.nir_file import nir_graph, write_nir
     from tempreg.runs import load_run
 
     _, data, network, _ = load_run(run)
@@ -98,7 +97,6 @@ def main() -> None:
     readers = {"norse": norse, "spikingjelly": spikingjelly, "sinabs": sinabs}
     saved = np.load(folder / "frames.npz")
     graph = nir.read(folder / "model.nir")
-    warnings.simplefilter("ignore")  # of the readers
     with torch.no_grad():
         chunks = [
             readers[what](graph, torch.from_numpy(saved["x"][:, i : i + 50]), 1e-3)

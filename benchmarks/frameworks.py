@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 import tempreg
-from tempreg.study.statistics import paired
+from tempreg.study.statistics.paired import paired
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "frameworks"))
 

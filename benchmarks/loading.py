@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tempreg.build import build_data, build_model, build_objective, build_optimizer
 from tempreg.config import PRESETS, RunConfig
 from tempreg.data import DataSet, Split
+from tempreg.runs.build import build_data, build_model, build_objective, build_optimizer
 from tempreg.training.loading import Loader
 
 

@@ -94,13 +94,13 @@ def parts(steps: int) -> dict[str, Part]:
         ),
         "data check": Part(
             ["data", "check", "event-folder", "--data", "events"],
-            "tempreg.data.event_files:read_recording",
+            "tempreg.data.formats.recordings:read_recording",
         ),
         "frames of events": Part(
             ["train", "nmnist-trt", "--data.name", "event-folder", "--data", "events", "--out",
              "converted", "--epochs", "1", "--num-steps", "2", "--model.channels", "[4]",
              "--batch-size", "256", "--device", "cpu"],
-            "tempreg.data.event_files:read_recording", before=3 * steps,
+            "tempreg.data.formats.recordings:read_recording", before=3 * steps,
         ),
     }  # fmt: skip
 

@@ -1,10 +1,10 @@
-"""Fills the tables of docs/performance.md from a CSV file of `tempreg bench`.
+"""Fills the tables of docs/performance.md from CSV files of `tempreg bench` and `make gpu-check`.
 
-    python benchmarks/table.py [FILE.csv] [--check]
+    python benchmarks/table.py [FILE.csv ...] [--check]
 
 A table stands between the lines `<!-- table: PART, MEASURE -->` and `<!-- end -->`, and has every
 row of that part and measure. With --check nothing is written; exit code 1 says that the page and
-the file differ. Without the file the tables say that nothing was measured.
+the files differ. Without a file its tables say that nothing was measured.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tempreg.files import write_text
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
-RESULTS = ROOT / "benchmarks" / "results" / "cpu.csv"
+RESULTS = [ROOT / "benchmarks" / "results" / name for name in ("cpu.csv", "gpu.csv")]
 TABLE = re.compile(r"(<!-- table: (\w+), ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOTHING = "Not measured yet.\n"
 
@@ -82,11 +82,11 @@ def filled(page: str, rows: list[dict[str, str]]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("results", nargs="?", type=Path, default=RESULTS)
+    parser.add_argument("results", nargs="*", type=Path, default=RESULTS)
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     page = PAGE.read_text(encoding="utf-8")
-    new = filled(page, read(args.results))
+    new = filled(page, [row for file in args.results for row in read(file)])
     if args.check:
         return int(new != page)
     write_text(PAGE, new)

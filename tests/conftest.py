@@ -75,7 +75,10 @@ def tempreg_here(
             patch.setattr(warnings, "showwarning", warnings.showwarning)  # which `main` changes
             for name, value in environment.items():
                 patch.setenv(name, value)
-            code = main(list(words))
+            try:
+                code = main(list(words))
+            except SystemExit as end:  # of argparse
+                code = end.code if isinstance(end.code, int) else 1
         return subprocess.CompletedProcess(words, code, *capsys.readouterr())
 
     return run

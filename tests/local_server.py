@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tempreg.data.downloads import Download
+from tempreg.data.fetch.catalogue import Download
 
 CONTENT = bytes(range(256)) * 4000
 

@@ -30,6 +30,7 @@ class Interpreter:
         x is [T, B, ...].
         """
         potentials: dict[str, Any] = {}
+        currents: dict[str, Any] = {}
         outputs = []
         spikes: dict[str, list[Tensor]] = {}
         charged: dict[str, list[Tensor]] = {}
@@ -41,9 +42,14 @@ class Interpreter:
                     values[name] = frame
                     continue
                 current = torch.stack([values[s] for s in self.sources[name]]).sum(0)
-                if isinstance(node, (nir.LIF, nir.IF)):
+                if isinstance(node, (nir.LIF, nir.IF, nir.CubaLIF)):
                     v = potentials.get(name, torch.zeros_like(current))
-                    if isinstance(node, nir.LIF):
+                    if isinstance(node, nir.CubaLIF):
+                        i = currents.get(name, torch.zeros_like(current))
+                        i = i + self.dt * (_t(node.w_in) * current - i) / _t(node.tau_syn)
+                        currents[name] = i
+                        slope = (_t(node.v_leak) - v + _t(node.r) * i) / _t(node.tau_mem)
+                    elif isinstance(node, nir.LIF):
                         slope = (_t(node.v_leak) - v + _t(node.r) * current) / _t(node.tau)
                     else:
                         slope = _t(node.r) * current

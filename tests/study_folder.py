@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from tempreg.analysis import Fisher, TemporalGradients
+
 STEPS, ITEMS, EPOCHS = 4, 60, 3
 EFFECTS = {"rate": 0.0, "step": 0.02, "step+mse+l2": 0.03, "trt": 0.031, "anytime": 0.05}
 
@@ -98,24 +100,30 @@ def _measure(
 
 def _analyses(folder: Path, accuracy: float) -> None:
     folder.mkdir()
-    fisher = {
-        "quantity": "fisher",
-        "version": 1,
-        "arrays": {"per_step": {"axes": ["timestep"], "unit": "nats squared"}},
-        "per_step": [accuracy * t for t in range(1, STEPS + 1)],
-        "centroid": 2.5,
-        "settings": {"estimator": "exact", "seed": 0},
-    }
-    gradients = {
-        "quantity": "gradients",
-        "version": 1,
-        "arrays": {"norms": {"axes": ["layer", "timestep"], "unit": ""}},
-        "layers": [f"layer{i}" for i in range(8)],
-        "norms": [[accuracy * 0.5**t if i else None for t in range(STEPS)] for i in range(8)],
-        "settings": {},
-    }
-    for content in (fisher, gradients):
-        (folder / f"{content['quantity']}.json").write_text(json.dumps(content))
+    steps, layers = np.arange(1.0, STEPS + 1), [f"layer{i}" for i in range(8)]
+    by_layer = np.tile(accuracy * steps, (8, 1))
+    Fisher(
+        layers=layers,
+        per_step=accuracy * steps,
+        per_layer=by_layer,
+        scaled=by_layer,
+        centroid=2.5,
+        centroid_interval=np.array([2.4, 2.6]),
+        settings={"estimator": "exact", "seed": 0},
+    ).save(folder / "fisher.json")
+    norms = np.tile(accuracy * 0.5 ** np.arange(STEPS), (8, 1))
+    norms[0] = np.nan
+    TemporalGradients(
+        layers=layers,
+        weights=["head"],
+        norms=norms,
+        matrix=np.tile(np.tril(norms[1]), (8, STEPS, 1)),
+        decay=np.full(8, 0.5),
+        factors=np.full((8, STEPS - 1, 3), 0.5),
+        weight_shares=np.full((1, STEPS), 1 / STEPS),
+        weight_norms=np.ones((1, STEPS)),
+        penalty_norms=np.ones(1),
+    ).save(folder / "gradients.json")
     lines = [json.dumps({"epoch": e, "centroid": 2.5 - 0.1 * e}) + "\n" for e in (1, 2, 3)]
     (folder / "fisher_over_training.jsonl").write_text("".join(lines))
 

@@ -46,9 +46,10 @@ UNIT = ("added_objectives", "analysis_edges", "anytime", "backends", "checkpoint
         "figures", "flatness", "foreign", "load_weights", "models", "neurons", "objectives",
         "operators", "results", "resume", "run_landscape", "runs", "spikes", "study_sections",
         "training")  # fmt: skip
-TESTS = ["tests/oracle", "tests/golden", *(f"tests/unit/test_{name}.py" for name in UNIT)]
+UNIT_TESTS = (path for name in UNIT for path in (ROOT / "tests/unit").rglob(f"test_{name}.py"))
+TESTS = ["tests/oracle", "tests/golden", *(str(path.relative_to(ROOT)) for path in UNIT_TESTS)]
 # Tests that run these files in processes of their own, where no coverage sees them.
-ELSEWHERE = dict.fromkeys(("ops/cbuild.py", "ops/dispatch.py"), "tests/unit/test_backends.py")
+ELSEWHERE = dict.fromkeys(("ops/cbuild.py", "ops/dispatch.py"), "tests/unit/ops/test_backends.py")
 # Tests of what imports make, which run no line of these files; tried with every mutant.
 AT_IMPORT = "tests/unit/test_defaults.py"
 BUDGET = 120  # seconds of tests a mutant, as measured without it; the fastest go first

@@ -31,6 +31,7 @@ NEEDED = (
     "data/assets/fashion_mnist.LICENSE.txt",
     "ops/kernels/lif.c",
     "ops/kernels/lif_body.h",
+    "ops/kernels/step.c",
     "report/templates/page.html.jinja",
 )
 EXAMPLE = Path(__file__).parents[1] / "examples" / "lightning_callback.py"
@@ -75,6 +76,8 @@ def check_contents(wheel: Path, source: Path) -> None:
     ]
     if missing:
         sys.exit(f"{wheel} lacks {', '.join(missing)}")
+    if rooms := sorted(name for name in names if name.endswith("README.md")):
+        sys.exit(f"{wheel} holds what is for readers of the sources alone: {', '.join(rooms)}")
     with tarfile.open(source) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     needed = {f"src/tempreg/{name}" for name in NEEDED} | {"CITATION.cff", "CHANGELOG.md"}

@@ -10,9 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     __version__: str
-    from tempreg import analysis, functional
+    from tempreg import analysis, audit, data, functional
     from tempreg.models import SpikingNetwork, create_model
-    from tempreg.neurons import IF, LIF, PLIF, Neuron
+    from tempreg.neurons import (
+        ALIF,
+        IF,
+        LIF,
+        PLIF,
+        CubaLIF,
+        Neuron,
+        RecurrentLIF,
+        StepNeuron,
+        ThresholdLIF,
+    )
     from tempreg.objectives import (
         AnytimeLoss,
         Objective,
@@ -22,13 +32,19 @@ if TYPE_CHECKING:
         TETLoss,
         TRTLoss,
     )
+    from tempreg.runs import load
+    from tempreg.runs.own.python import train
+    from tempreg.runs.stream import Stream
 
 _HOMES = {
-    "analysis": "tempreg.analysis",
-    "functional": "tempreg.functional",
     "SpikingNetwork": "tempreg.models",
     "create_model": "tempreg.models",
+    "ALIF": "tempreg.neurons",
+    "CubaLIF": "tempreg.neurons",
     "Neuron": "tempreg.neurons",
+    "RecurrentLIF": "tempreg.neurons",
+    "StepNeuron": "tempreg.neurons",
+    "ThresholdLIF": "tempreg.neurons",
     "IF": "tempreg.neurons",
     "LIF": "tempreg.neurons",
     "PLIF": "tempreg.neurons",
@@ -39,25 +55,57 @@ _HOMES = {
     "StepLoss": "tempreg.objectives",
     "TETLoss": "tempreg.objectives",
     "TRTLoss": "tempreg.objectives",
+    "Stream": "tempreg.runs.stream",
+    "load": "tempreg.runs",
+    "train": "tempreg.runs.own.python",
 }
 
+_MODULES = (
+    "analysis",
+    "audit",
+    "config",
+    "data",
+    "errors",
+    "export",
+    "functional",
+    "interop",
+    "models",
+    "neurons",
+    "objectives",
+    "prediction",
+    "runs",
+    "testing",
+    "training",
+)
+"""Those that docs/reference names something of, and interop."""
+
 __all__ = [
+    "ALIF",
     "IF",
     "LIF",
     "PLIF",
     "AnytimeLoss",
+    "CubaLIF",
     "Neuron",
     "Objective",
     "RateLoss",
+    "RecurrentLIF",
     "Regularised",
     "SpikingNetwork",
     "StepLoss",
+    "StepNeuron",
+    "Stream",
     "TETLoss",
     "TRTLoss",
+    "ThresholdLIF",
     "__version__",
     "analysis",
+    "audit",
     "create_model",
+    "data",
     "functional",
+    "load",
+    "train",
 ]
 
 
@@ -66,13 +114,13 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("tempreg")
+    if name in _MODULES:
+        return importlib.import_module(f"tempreg.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'tempreg' has no attribute {name!r}")
-    home = importlib.import_module(_HOMES[name])
-    value = home if _HOMES[name] == f"tempreg.{name}" else getattr(home, name)
-    globals()[name] = value
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

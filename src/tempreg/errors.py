@@ -9,14 +9,26 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import final
 
 
 class RequestError(ValueError):
     """What was asked for can't be done as it stands. Subclassed by layer; exit code 2."""
 
 
+@final
 class PackageMissing(RequestError):
-    """A package that this needs is not installed; the message names its extra. Final."""
+    """A package that this needs is not installed; the message names its extra."""
+
+
+def to_install(extra: str) -> str:
+    """How an extra's packages are installed, for a sentence. There is no release as yet, so that
+    pip knows `tempreg` only as the folder of a clone: with one, this and `BY_PIP` change."""
+    return f"{BY_PIP.format(extra=extra)} in your clone of tempreg"
+
+
+BY_PIP = "pip install '.[{extra}]'"
+"""The command, in the folder of a clone; the docs have it too, and a test compares them."""
 
 
 class RunStopped(RuntimeError):

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 TEMPORARY_SUFFIX = ".tmp"
 _HELD = ".held"
@@ -94,10 +94,16 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def as_word(path: Path) -> str:
+    """A path as a word of a command, where one that begins with "-" would be an option."""
+    word = str(path)
+    return f".{os.sep}{word}" if word.startswith("-") else word
+
+
 def write_text(path: Path, text: str) -> None:
-    """Replace a text file."""
+    """Replace a text file; bytes of a name that are no text (as Python has them) become codes."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -105,8 +111,9 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+@final
 class Busy(Exception):
-    """Another process holds the lock. Final; callers say what that means."""
+    """Another process holds the lock. Callers say what that means."""
 
 
 @contextmanager

@@ -1,13 +1,16 @@
-"""Neurons of other libraries, recognised by the names of their classes, so that none is imported.
+"""Modules of strangers: neurons of other libraries, and what a module returns, in words.
 
+Neurons are recognised by the names of their classes, so that no library is imported:
 SpikingJelly 2.0, snnTorch 1.0, Norse 1.1, sinabs 3.1, and whatever derives from their base classes.
 """
 
 from __future__ import annotations
 
-from torch import nn
+from typing import Any
 
-from tempreg.neurons import Neuron
+from torch import Tensor, nn
+
+from tempreg.neurons import Neuron, StepNeuron
 
 _SPIKINGJELLY = "spikingjelly.activation_based."
 _NORSE = "norse.torch.module."
@@ -44,7 +47,7 @@ def library_of(module: nn.Module) -> str | None:
 
 def is_spiking(module: nn.Module) -> bool:
     """Whether it is a layer of spiking neurons, tempreg's or one of these libraries'."""
-    if isinstance(module, Neuron):
+    if isinstance(module, (Neuron, StepNeuron)):
         return True
     ancestors = _ancestors(module)
     return bool(_SPIKING.intersection(ancestors)) and not _SILENT.intersection(ancestors)
@@ -61,6 +64,9 @@ def constant_parameters(model: nn.Module) -> set[int]:
     for module in model.modules():
         if isinstance(module, Neuron):
             found.update(id(p) for p in module.parameters())
+        elif isinstance(module, StepNeuron):
+            own = module.named_parameters(recurse=False)
+            found.update(id(p) for name, p in own if "weight" not in name)
         elif library_of(module) is not None:
             own = module.named_parameters(recurse=False)
             found.update(id(p) for name, p in own if "weight" not in name)
@@ -73,3 +79,16 @@ def constant_parameters(model: nn.Module) -> set[int]:
 
 def _ancestors(module: nn.Module) -> list[str]:
     return [f"{cls.__module__}.{cls.__qualname__}" for cls in type(module).__mro__]
+
+
+def described(value: Any) -> str:
+    """What a module returned, in words and shapes."""
+    if isinstance(value, Tensor):
+        return f"a tensor {[*value.shape]}"
+    if isinstance(value, dict):
+        return f"a dict with {', '.join(f'{k!r}: {described(v)}' for k, v in value.items())}"
+    if isinstance(value, (tuple, list)) and value:
+        few = ", ".join(described(item) for item in value[:4])
+        more = ", ..." if len(value) > 4 else ""
+        return f"a {type(value).__name__} of {len(value)} ({few}{more})"
+    return f"a {type(value).__name__}"

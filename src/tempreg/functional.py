@@ -6,24 +6,25 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+from typing_extensions import Unpack
 
 from tempreg.ops import dispatch
 from tempreg.ops.penalty import penalty, penalty_terms
-from tempreg.ops.spec import checked_spec, checked_tau
+from tempreg.ops.spec import LIFSpec, checked_spec, checked_tau
+from tempreg.options import ObjectiveOptions
+from tempreg.options.keywords import passes_on_to
+from tempreg.options.neuron import NeuronConstants
 
 __all__ = ["lif", "trt_penalty"]
 
 
+@passes_on_to(LIFSpec)
 def lif(
     x: Tensor,
     *,
     tau: float | Tensor,
-    v_threshold: float = 1.0,
-    v_reset: float | None = 0.0,
-    surrogate: str = "triangle",
-    surrogate_param: float = 1.0,
-    detach_reset: bool = False,
     backend: str = "auto",
+    **constants: Unpack[NeuronConstants],
 ) -> Tensor:
     """Leaky integrate-and-fire neurons over all timesteps, from a membrane potential of 0.
 
@@ -53,18 +54,18 @@ def lif(
         TypeError: x isn't floating point.
         BackendUnavailable: the named backend can't run here.
     """
-    spec = checked_spec(v_threshold, v_reset, surrogate, surrogate_param, detach_reset)
+    spec = checked_spec(**constants)
     checked = tau if isinstance(tau, Tensor) else checked_tau(tau)
-    return dispatch.lif(x, None, checked, spec, backend)[0]
+    return dispatch.lif(x, None, checked, spec, backend, last=False)[0]
 
 
 def trt_penalty(
     params: Iterable[Tensor],
     *,
     num_steps: int,
-    lam: float = 1e-5,
-    decay: float = 0.5,
-    eps: float = 1e-5,
+    lam: float = ObjectiveOptions.lam,
+    decay: float = ObjectiveOptions.decay,
+    eps: float = ObjectiveOptions.eps,
 ) -> Tensor:
     """TRT's time-decaying penalty of weights, with a closed-form gradient (arXiv 2506.19256).
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, cast, final
 
 import torch
 from torch import Tensor
@@ -90,8 +90,9 @@ class Spike(torch.autograd.Function):
         return grad * phi, None, None, None
 
 
+@final
 class BothModesSpike(Spike):
-    """`Spike` with the surrogate derivative in forward mode, too. Final.
+    """`Spike` with the surrogate derivative in forward mode, too.
 
     A class of its own, because torch.compile takes no function that has a forward mode.
     """

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from tempreg.report.single import write_run_report
-from tempreg.study.report import write_study_report
+from tempreg.runs.page import write_run_report
+from tempreg.study.page.report import write_study_report
 from tests.study_folder import make_study
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)

@@ -14,11 +14,11 @@ from tempreg.analysis import Fisher, TemporalGradients
 from tempreg.cli.analyze import QUANTITIES
 from tempreg.config import RunConfig
 from tempreg.errors import RequestError
-from tempreg.observers import observer_for
-from tempreg.run_analysis import ANALYSES, analyze_run
 from tempreg.runs import load_run, train
+from tempreg.runs.analyze import ANALYSES, analyze_run
+from tempreg.runs.observers import observer_for
 from tempreg.training.interrupt import Interrupted
-from tempreg.training.progress import Silent
+from tempreg.training.progress import Reporter
 from tempreg.training.run_directory import RunDirectory
 from tests.conftest import CommandLine, same_weights
 
@@ -48,7 +48,8 @@ def test_analyze_writes_results_figures_and_tables(
     names = {p.stem for p in folder.glob("*.json")}
     assert names == {
         "gradients-rate", "gradients-step", "gradients-tet", "gradients-trt",
-        "gradients-epoch-0002", "fisher", "fisher-held-out", "fisher-epoch-0002", "flatness",
+        "gradients-epoch-0001", "gradients-epoch-0002", "gradients-own", "fisher",
+        "fisher-held-out", "fisher-epoch-0001", "fisher-epoch-0002", "flatness",
         "spikes-held-out", "anytime-held-out", "step-transfer-held-out", "probes-held-out",
         "robustness-held-out", "curvature",
     }  # fmt: skip
@@ -109,6 +110,10 @@ def test_bad_requests(finished: Path, tempreg: CommandLine) -> None:
         analyze_run(finished, ["fisher"], samples=0)
     with pytest.raises(RequestError, match="unknown analysis"):
         analyze_run(finished, ["luck"])
+    with pytest.raises(RequestError, match="draws must be >= 1"):
+        analyze_run(finished, ["flatness"], draws=0)
+    with pytest.raises(RequestError, match="unknown labels 'guessed'"):
+        analyze_run(finished, ["fisher"], labels="guessed")
     assert "choose from" in tempreg("analyze", "run", "luck").stderr
 
 
@@ -116,12 +121,12 @@ def test_measuring_does_not_change_the_run(tiny: RunConfig, finished: Path, tmp_
     train(tiny, tmp_path / "plain")
     assert same_weights(tmp_path / "plain", finished)
     assert [line["epoch"] for line in lines(finished)] == [1, 2]
-    assert (finished / "checkpoints" / "epoch-0002.safetensors").exists()
-    assert not (finished / "checkpoints" / "epoch-0001.safetensors").exists()
+    kept = sorted(path.name for path in (finished / "checkpoints").glob("epoch-*"))
+    assert kept == ["epoch-0001.safetensors", "epoch-0002.safetensors"]
     assert not (tmp_path / "plain" / "analysis").exists()
 
 
-class StopAfterTheFirstEpoch(Silent):
+class StopAfterTheFirstEpoch(Reporter):
     def step(self, samples: int, running: object) -> None:
         import os
         import signal

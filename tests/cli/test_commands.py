@@ -48,8 +48,11 @@ def test_help_and_version(tempreg: CommandLine) -> None:
 def test_presets_and_config(tempreg: CommandLine, tmp_path: Path) -> None:
     presets = tempreg("presets").stdout.splitlines()
     assert [line.split()[0] for line in presets] == [
-        "nmnist-trt", "fashion-trt", "paper-cifar10", "paper-imagenet100", "paper-cifar10dvs",
-        "paper-ncaltech101",
+        "nmnist-trt", "fashion-trt", "nmnist-spikformer", "nmnist-spike-driven", "nmnist-qkformer",
+        "nmnist-ms-resnet", "nmnist-rsnn", "fashion-spikformer", "paper-cifar10",
+        "paper-imagenet100", "paper-cifar10dvs",
+        "paper-ncaltech101", "paper-cifar10-as-published", "paper-imagenet100-as-published",
+        "paper-cifar10dvs-as-published", "paper-ncaltech101-as-published",
     ]  # fmt: skip
     yaml = tempreg("config", "nmnist-trt", "--objective", "tet", "--objective.tet_lam", "1e-4")
     assert yaml.returncode == 0
@@ -63,27 +66,29 @@ def test_presets_and_config(tempreg: CommandLine, tmp_path: Path) -> None:
     assert "v_reset: null" in again.stdout
 
 
-def test_train_then_evaluate(tempreg: CommandLine, tmp_path: Path) -> None:
+def test_train_then_evaluate(
+    tempreg: CommandLine, tempreg_here: CommandLine, tmp_path: Path
+) -> None:
     trained = tempreg("train", "nmnist-trt", *QUICK, "--out", "run")
     assert trained.returncode == 0, trained.stderr
     assert said(trained.stderr) == []
     assert "epoch 1/1  loss " in trained.stdout
     assert "test accuracy" in trained.stdout
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    evaluated = tempreg("evaluate", "run", "--json")
+    evaluated = tempreg_here("evaluate", "run", "--json")
     result = json.loads(evaluated.stdout)
     assert result["accuracy_per_step"] == summary["accuracy_per_step"]
     assert result["accuracy"] == summary["test_accuracy"]
-    table = tempreg("evaluate", "run", "--split", "validation", "--num-steps", "3").stdout
+    table = tempreg_here("evaluate", "run", "--split", "validation", "--num-steps", "3").stdout
     assert table.splitlines()[0].split() == ["timestep", "1", "2", "3"]
     assert table.splitlines()[1].startswith("validation accuracy")
 
-    again = tempreg("train", "run/config.yaml", "--out", "again")
+    again = tempreg_here("train", "run/config.yaml", "--out", "again")
     assert again.returncode == 0
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("run", "again")]
     assert files[0] == files[1]
 
-    assert "finished already" in tempreg("train", "--resume", "--out", "run").stdout
+    assert "finished already" in tempreg_here("train", "--resume", "--out", "run").stdout
 
 
 # One request a line, without the `--out x` that all those that train are given.
@@ -91,7 +96,7 @@ TRAINING_MISTAKES = [
     ("nmnist-trtt", "no preset 'nmnist-trtt' (did you mean 'nmnist-trt'?)"),
     ("", "name a preset or a .yaml file"),
     ("nmnist-trt --epoch 3", "did you mean '--epochs'?"),
-    ("nmnist-trt --lr 3", "did you mean '--optimizer.lr'?"),
+    ("nmnist-trt --optimiser.lr 3", "did you mean '--optimizer.lr'?"),
     ("nmnist-trt --devices 30 --device cpu", "devices=30 was asked for, but there are"),
     ("nmnist-trt --objective.lamda 3", "unknown argument --objective.lamda"),
     ("nmnist-trt --epochs many", "epochs: expected a whole number, got 'many'"),
@@ -121,9 +126,9 @@ OTHER_MISTAKES = [
     [(f"train --out x {line}", words) for line, words in TRAINING_MISTAKES] + OTHER_MISTAKES,
 )
 def test_bad_requests(
-    tempreg: CommandLine, tmp_path: Path, request_line: str, sentence: str
+    tempreg_here: CommandLine, tmp_path: Path, request_line: str, sentence: str
 ) -> None:
-    result = tempreg(*request_line.split())
+    result = tempreg_here(*request_line.split())
     assert result.returncode == 2
     assert sentence in result.stderr
     assert len(said(result.stderr)) == 1
@@ -132,22 +137,22 @@ def test_bad_requests(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
-def test_a_device_that_is_not_here(tempreg: CommandLine, tmp_path: Path) -> None:
-    result = tempreg("train", "nmnist-trt", "--device", "cuda", "--out", "x")
+def test_a_device_that_is_not_here(tempreg_here: CommandLine, tmp_path: Path) -> None:
+    result = tempreg_here("train", "nmnist-trt", "--device", "cuda", "--out", "x")
     assert result.returncode == 2
     assert "torch finds no CUDA device" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_holds_another_run(
-    tempreg: CommandLine, finished: Path, tmp_path: Path
+    tempreg_here: CommandLine, finished: Path, tmp_path: Path
 ) -> None:
     before = {p: p.stat().st_mtime_ns for p in finished.rglob("*")}
     for words, sentence in (
         (("--out", str(finished)), "holds a run already"),
         (("--out", str(finished), "--resume", "--seed", "1"), "has seed: 0, not 1"),
     ):
-        result = tempreg("train", "nmnist-trt", *QUICK, *words)
+        result = tempreg_here("train", "nmnist-trt", *QUICK, *words)
         assert result.returncode == 2
         assert sentence in result.stderr
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("*")} == before
@@ -162,22 +167,22 @@ class TestDamagedRuns:
 
         return Path(shutil.copytree(finished, tmp_path / "run"))
 
-    def refused(self, tempreg: CommandLine, sentence: str, *words: str) -> None:
-        result = tempreg(*words)
+    def refused(self, tempreg_here: CommandLine, sentence: str, *words: str) -> None:
+        result = tempreg_here(*words)
         assert result.returncode == 2, result.stderr
         assert sentence in result.stderr
         assert len(said(result.stderr)) == 1
 
-    def test_truncated_checkpoint(self, tempreg: CommandLine, run: Path) -> None:
+    def test_truncated_checkpoint(self, tempreg_here: CommandLine, run: Path) -> None:
         (run / "summary.json").unlink()
         checkpoint = run / "checkpoints" / "last.pt"
         whole = checkpoint.read_bytes()
         for size in (0, 100, len(whole) // 2, len(whole) - 1):
             checkpoint.write_bytes(whole[:size])
-            self.refused(tempreg, "is damaged", "train", "--resume", "--out", "run")
+            self.refused(tempreg_here, "is damaged", "train", "--resume", "--out", "run")
         assert not (run / "summary.json").exists()
 
-    def test_checkpoint_with_code_in_it(self, tempreg: CommandLine, run: Path) -> None:
+    def test_checkpoint_with_code_in_it(self, tempreg_here: CommandLine, run: Path) -> None:
         (run / "summary.json").unlink()
         import pickle
 
@@ -191,30 +196,30 @@ class TestDamagedRuns:
                 torch.save({"version": Evil()}, checkpoint)
             else:
                 checkpoint.write_bytes(content)
-            self.refused(tempreg, "is damaged", "train", "--resume", "--out", "run")
+            self.refused(tempreg_here, "is damaged", "train", "--resume", "--out", "run")
             assert not (run.parent / "pwned").exists()
 
-    def test_weights_of_another_network(self, tempreg: CommandLine, run: Path) -> None:
+    def test_weights_of_another_network(self, tempreg_here: CommandLine, run: Path) -> None:
         config = run / "config.yaml"
         config.write_text(config.read_text().replace("- 8\n", "- 9\n"))
-        self.refused(tempreg, "belongs to another network", "evaluate", "run")
+        self.refused(tempreg_here, "belongs to another network", "evaluate", "run")
 
-    def test_truncated_weights(self, tempreg: CommandLine, run: Path) -> None:
+    def test_truncated_weights(self, tempreg_here: CommandLine, run: Path) -> None:
         weights = run / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-10])
-        self.refused(tempreg, "is damaged", "evaluate", "run")
+        self.refused(tempreg_here, "is damaged", "evaluate", "run")
 
-    def test_unfinished(self, tempreg: CommandLine, run: Path) -> None:
+    def test_unfinished(self, tempreg_here: CommandLine, run: Path) -> None:
         (run / "model.safetensors").unlink()
-        self.refused(tempreg, "is not finished", "evaluate", "run")
+        self.refused(tempreg_here, "is not finished", "evaluate", "run")
 
-    def test_damaged_config(self, tempreg: CommandLine, run: Path) -> None:
+    def test_damaged_config(self, tempreg_here: CommandLine, run: Path) -> None:
         (run / "config.yaml").write_text("epochs: [")
-        self.refused(tempreg, "this is not YAML", "evaluate", "run")
+        self.refused(tempreg_here, "this is not YAML", "evaluate", "run")
 
-    def test_damaged_summary(self, tempreg: CommandLine, run: Path) -> None:
+    def test_damaged_summary(self, tempreg_here: CommandLine, run: Path) -> None:
         (run / "summary.json").write_text("{")
-        self.refused(tempreg, "summary.json is damaged", "train", "--resume", "--out", "run")
+        self.refused(tempreg_here, "summary.json is damaged", "train", "--resume", "--out", "run")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
@@ -274,9 +279,9 @@ def test_nobody_reads_the_output(tmp_path: Path) -> None:
     assert (tmp_path / "run" / "summary.json").exists()
 
 
-def test_a_diverging_run_ends_with_code_1(tempreg: CommandLine) -> None:
+def test_a_diverging_run_ends_with_code_1(tempreg_here: CommandLine) -> None:
     wild = ("--optimizer.name", "sgd", "--optimizer.lr", "1e30", "--optimizer.warmup-epochs", "0")
-    result = tempreg("train", "nmnist-trt", *QUICK, *wild, "--out", "run")
+    result = tempreg_here("train", "nmnist-trt", *QUICK, *wild, "--out", "run")
     assert result.returncode == 1
     assert "the loss is not finite at epoch 1, batch" in result.stderr
     assert "Traceback" not in result.stderr

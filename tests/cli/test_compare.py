@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -15,7 +16,7 @@ import pytest
 
 from tempreg.config import read_config
 from tests.conftest import COMMAND, CommandLine, same_weights
-from tests.unit.test_event_files import write_recordings
+from tests.unit.data.formats.recordings.layouts import write_recordings
 
 ARMS = "step,again=step,other=step@seed=+50"
 SMALL = (
@@ -120,23 +121,27 @@ def test_asked_to_stop_it_stops_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "study" / "runs" / "step" / "000" / "checkpoints" / "last.pt").exists()
 
 
-def test_a_run_that_fails_does_not_stop_the_others(tempreg: CommandLine, tmp_path: Path) -> None:
+def test_a_run_that_fails_does_not_stop_the_others(
+    tempreg_here: CommandLine, tmp_path: Path
+) -> None:
     arms = "step,broken=trt@lam=1e200"
     words = ["compare", "nmnist-trt", "--objectives", arms, "--seeds", "1", *SMALL, "--out", "s"]
-    result = tempreg(*words)
+    result = tempreg_here(*words)
     assert result.returncode == 1, result.stderr
     assert "FAILED" in result.stdout
     first, second = rows(tmp_path / "s" / "results.csv")
     assert (first["status"], second["status"]) == ("finished", "failed")
     assert "not finite" in second["error"]
-    again = tempreg(*words)  # what is finished stays, what failed is tried again
-    assert "1 runs were finished already" in again.stdout
+    again = tempreg_here(*words)  # what is finished stays, what failed is tried again
+    assert "1 run was finished already" in again.stdout
     assert again.returncode == 1
 
 
-def test_analyses_become_columns_and_sections(tempreg: CommandLine, tmp_path: Path) -> None:
+def test_analyses_become_columns_and_sections(tempreg_here: CommandLine, tmp_path: Path) -> None:
     words = [*SMALL[:-1], "gradients,fisher,spikes", "--samples", "8", "--out", "s"]
-    result = tempreg("compare", "nmnist-trt", "--objectives", "rate,trt", "--seeds", "2", *words)
+    result = tempreg_here(
+        "compare", "nmnist-trt", "--objectives", "rate,trt", "--seeds", "2", *words
+    )
     assert result.returncode == 0, result.stderr
     for row in rows(tmp_path / "s" / "results.csv"):
         for name in (
@@ -147,24 +152,71 @@ def test_analyses_become_columns_and_sections(tempreg: CommandLine, tmp_path: Pa
     page = (tmp_path / "s" / "report.html").read_text()
     assert "trt minus rate" in page
     assert (tmp_path / "s" / "results.tex").exists()
-    again = tempreg("compare", "nmnist-trt", "--objectives", "rate,trt", "--seeds", "2", *words)
+    again = tempreg_here(
+        "compare", "nmnist-trt", "--objectives", "rate,trt", "--seeds", "2", *words
+    )
     assert "4 runs were finished already" in again.stdout
 
 
-def test_trials_choose_before_the_runs(tempreg: CommandLine, tmp_path: Path) -> None:
-    words = ["--objectives", "step,trt", "--seeds", "1", "--trials", "2", *SMALL, "--out", "s"]
-    result = tempreg("compare", "nmnist-trt", *words)
+def test_other_analyses_run_on_finished_runs(
+    whole: Path, tempreg_here: CommandLine, tmp_path: Path
+) -> None:
+    """Nothing is trained again: the files of training stay as they are."""
+    shutil.copytree(whole, tmp_path / "study")
+    made = {p: p.stat().st_mtime_ns for p in (tmp_path / "study/runs").rglob("*") if p.is_file()}
+    made = {p: time for p, time in made.items() if p.suffix in (".safetensors", ".jsonl", ".pt")}
+    words = [*STUDY[:-2], "--analyses", "spikes", "--samples", "6", "--out", "study"]
+    result = tempreg_here(*words)
     assert result.returncode == 0, result.stderr
-    assert len(list((tmp_path / "s" / "trials").glob("*/*/summary.json"))) == 2
+    results, before = rows(tmp_path / "study" / "results.csv"), rows(whole / "results.csv")
+    assert all(float(row["firing_rate"]) > 0 for row in results)
+    assert {p: p.stat().st_mtime_ns for p in made} == made
+    assert [{k: row[k] for k in before[0]} for row in results] == before
+    assert "--analyses spikes" in (tmp_path / "study" / "report.html").read_text()
+
+
+def files_of(folder: Path) -> dict[Path, bytes]:
+    return {p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_study_grows_by_an_arm_and_keeps_its_runs(
+    whole: Path, tempreg_here: CommandLine, tmp_path: Path
+) -> None:
+    shutil.copytree(whole, tmp_path / "study")
+    before = files_of(tmp_path / "study" / "runs")
+    result = tempreg_here("compare", "--out", "study", "--add", "rate")
+    assert result.returncode == 0, result.stderr
+    assert "has 3 arms of 1 seeds\nadded: arms rate\n" in result.stdout
+    assert "3 runs were finished already" in result.stdout
+    now = files_of(tmp_path / "study" / "runs")
+    assert {place: now[place] for place in before} == before  # byte for byte
+    results = rows(tmp_path / "study" / "results.csv")
+    assert results[:3] == rows(whole / "results.csv")
+    assert (results[3]["arm"], results[3]["status"]) == ("rate", "finished")
+    page = (tmp_path / "study" / "report.html").read_text()
+    assert "tempreg compare --out study --add rate" in page
+    again = tempreg_here(*STUDY, "--out", "study")  # as it was begun, it continues the whole of it
+    assert "4 runs were finished already" in again.stdout
+    assert (again.returncode, files_of(tmp_path / "study" / "runs")) == (0, now)
+
+
+def test_trials_choose_before_the_runs(tempreg_here: CommandLine, tmp_path: Path) -> None:
+    words = ["--objectives", "trt", "--seeds", "1", "--trials", "2", "--trial-seeds", "1", *SMALL]
+    result = tempreg_here("compare", "nmnist-trt", *words, "--out", "s")
+    assert result.returncode == 0, result.stderr
+    scores = {}
+    for folder in (tmp_path / "s/trials/trt").glob("[0-9]"):
+        summary = json.loads((folder / "summary.json").read_text())
+        lam = read_config(folder / "config.yaml").objective.lam
+        scores[lam] = summary["val_accuracy"] + summary["val_mean_accuracy_over_steps"]
+    assert len(scores) > 2  # the better of two is at an edge
+    best = max(scores.values())
     chosen = json.loads((tmp_path / "s" / "chosen.json").read_text())
-    scores = [
-        json.loads((tmp_path / "s/trials/trt" / n / "summary.json").read_text())[
-            "val_mean_accuracy_over_steps"
-        ]
-        for n in ("0", "1")
-    ]
-    lam = 1e-5 if scores[0] >= scores[1] else 1e-4
-    assert chosen == {"trt": {"objective.lam": pytest.approx(lam)}}
+    lam = chosen["trt"]["objective.lam"]
+    assert scores[lam] == best
+    table = rows(tmp_path / "s" / "trials.csv")
+    assert [float(row["objective.lam"]) for row in table if row["chosen"]] == [lam]
+    assert len(table) == len(scores)
     assert read_config(tmp_path / "s/runs/trt/000/config.yaml").objective.lam == pytest.approx(lam)
 
 
@@ -178,6 +230,10 @@ def test_bad_requests(tempreg_here: CommandLine, tmp_path: Path) -> None:
         (["--out", "s", "--sweep", "lam"], "expected SETTING=VALUE"),
         (["--out", "s", "--reference", "x"], "not among the arms"),
         (["--out", "s", "--analyses", "fishr"], "unknown analysis 'fishr'"),
+        (["--out", "s", "--trials", "2", "--data.folds", "5"], "as with --data.reserve 0.25"),
+        (["--out", "s", "--trial-seeds", "0"], "--trial-seeds must be >= 1"),
+        (["--out", "s", "--draws", "0"], "--draws must be >= 1"),
+        (["--out", "s", "--add", "trt"], "--add adds arms to a study, and s holds none"),
     ):
         result = tempreg_here("compare", "nmnist-trt", *words)
         assert (result.returncode, sentence in result.stderr) == (2, True), result.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tempreg.config import PRESETS
-from tempreg.config.structure import leaves
+from tempreg.config.dotted import leaves
 from tests.conftest import CommandLine
 
 pytest.importorskip("argcomplete")
@@ -62,7 +62,7 @@ def test_commands_settings_and_values(folder: Path) -> None:
         "tempreg train ",
         "tempreg train nmnist-trt --",
         "tempreg train nmnist-trt --model.surrogate ",
-        "tempreg compare nmnist-trt --objective.l",
+        "tempreg compare nmnist-trt --objective.la",
         "tempreg train nmnist-trt --nothing-like",
     )
     assert set(commands) == set(COMMANDS)
@@ -80,7 +80,7 @@ def test_what_each_command_takes(folder: Path) -> None:
         folder, "tempreg analyze run fi", "tempreg data ", "tempreg data fetch cifar10 --"
     )
     assert quantities == ["fisher"]
-    assert below == ["list", "check", "fetch"]
+    assert below == ["list", "check", "fetch", "cut", "show"]
     assert "--to" in flags
     assert "--data" not in flags
 

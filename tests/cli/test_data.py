@@ -11,7 +11,7 @@ import pytest
 
 from tempreg.cli.main import main
 from tests.conftest import said
-from tests.unit.test_event_files import forty_bit
+from tests.unit.data.formats.recordings.layouts import forty_bit
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 

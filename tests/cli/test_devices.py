@@ -235,7 +235,9 @@ def test_trouble_of_one_process_is_told_by_the_first(
     cannot = start_two_nodes(tmp_path / "b", words, PYTHONPATH=without)
     (first, _, (sentence,)), (second, _, nothing) = ended(cannot)
     assert (first, second, nothing) == (2, 2, [])
-    assert sentence.startswith("tempreg: error: objective.name mine:Mine: No module named 'mine'")
+    assert sentence.startswith(
+        "tempreg: error: objective.name mine:Mine: there is no module 'mine'"
+    )
     assert sentence.endswith("(in process 1 of 2)")
     assert not (tmp_path / "b" / "run").exists()
     diverging = start_two_nodes(tmp_path / "c", words)
@@ -243,3 +245,43 @@ def test_trouble_of_one_process_is_told_by_the_first(
     assert (first, second, nothing) == (1, 1, [])
     assert "the loss is not finite at epoch 1, batch 3" in sentence
     assert sentence.endswith("(in process 1 of 2)")
+
+
+MEETING = """
+import torch
+from tempreg import Objective
+from torch import distributed, nn
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes, in_channels, input_size):
+        super().__init__()
+        self.head = nn.Linear(in_channels * input_size[0] * input_size[1], num_classes)
+
+    def forward(self, x):
+        logits = self.head(x.flatten(2))
+        mean = logits.detach().mean(dim=(0, 1))
+        if distributed.is_initialized():  # as SyncBatchNorm does
+            distributed.all_reduce(mean)
+        return logits - mean
+
+
+class Loss(Objective):
+    def compute(self, outputs, targets):
+        second = distributed.is_initialized() and distributed.get_rank() == 1
+        return {"mean": outputs.square().mean() + (torch.inf if second else 0.0)}
+"""
+
+
+def test_layers_that_meet_do_not_wait_for_ever_where_one_loss_breaks(tmp_path: Path) -> None:
+    (tmp_path / "meeting.py").write_text(MEETING)
+    words = (
+        "train", "nmnist-trt", "--device", "cpu", "--num-steps", "2", "--devices", "2",
+        "--model.name", "meeting.py:Net", "--objective.name", "meeting.py:Loss",
+        "--optimizer.lr", "1e-3", "--data.train-size", "40", "--out", "run",
+    )  # fmt: skip
+    ((code, _, (line,)),) = ended([start(tmp_path, words)])
+    assert code == 1
+    assert "the loss is not finite at epoch 1, batch 1 (mean inf)" in line
+    assert "the objective itself" in line
+    assert line.endswith("(in process 1 of 2)")

@@ -26,8 +26,12 @@ PAGES = sorted(
     str(path.relative_to(ROOT))
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"))
 )
-WALKS = ["docs/quickstart.md", "docs/own-data.md", "docs/tools.md"]
+WALKS = ["docs/quickstart.md", "docs/own-data.md", "docs/own-network.md", "docs/tools.md"]
 """Pages whose blocks are steps, run one after the other in one empty folder."""
+RECIPES = "docs/extending.md"
+"""A page of files and changes of them, which `tests.cli.test_extending` makes."""
+FILE = re.compile(r' title="(\w+\.py)"')
+"""A walk's block that makes a file."""
 UNRUN = "not run"
 """In a block's title, with the reason: its commands are parsed, or its Python compiled, instead."""
 SMALL = {
@@ -99,11 +103,16 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_is_of_a_kind_that_is_checked(page: str) -> None:
     for block in blocks(page):
-        assert block.kind in ("python", "bash", "yaml", "text"), f"{page}: ```{block.kind}"
-        assert not block.info.strip() or UNRUN in block.info, f"{page}: ```{block.kind}{block.info}"
+        if page == RECIPES:
+            assert re.fullmatch(r' title="src/tempreg/[\w/.]+"', block.info), block
+            assert block.kind in ("python", "diff"), block
+            continue
+        assert block.kind in ("python", "bash", "yaml", "text", "c"), f"{page}: ```{block.kind}"
+        named = UNRUN in block.info or (page in WALKS and FILE.fullmatch(block.info))
+        assert not block.info.strip() or named, f"{page}: ```{block.kind}{block.info}"
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if p not in WALKS])
+@pytest.mark.parametrize("page", [p for p in PAGES if p not in (*WALKS, RECIPES)])
 def test_python_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each block alone, with a loader of two samples at hand."""
     monkeypatch.chdir(tmp_path)
@@ -131,10 +140,14 @@ def test_a_walk_can_be_walked(
     if page == "docs/tools.md":
         pytest.importorskip("tensorboard")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
     names: dict[str, object] = {}
     walked = 0
     for block in blocks(page):
         if UNRUN in block.info:
+            continue
+        if file := FILE.fullmatch(block.info):
+            Path(file[1]).write_text(block.text)
             continue
         if block.kind == "python":
             exec(compile(block.text, page, "exec"), names)  # noqa: S102 - our own documents
@@ -198,6 +211,8 @@ def test_commands_in_the_readme_parse(
             assert wanted in told("train", *words, "--data.name", "nowhere")[1], line
         elif command in ("evaluate", "analyze", "predict", "export"):
             assert "holds no run" in told(command, *words)[1]
+        elif command == "import":
+            assert "there is no file" in told(command, *words)[1]
         elif command == "report":
             assert "holds neither a study" in told(command, *words)[1]
         elif command == "compare":

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from tempreg.build import build_options
-from tempreg.data.event_sets import parts
-from tempreg.data.event_sources import EventFolder
+from tempreg.data.sources.events import EventFolder
+from tempreg.data.sources.recordings import parts
 from tempreg.runs import load_run
+from tempreg.runs.build import build_options
 from tests.conftest import CommandLine
-from tests.unit.test_event_files import write_recordings
+from tests.unit.data.formats.recordings.layouts import write_recordings
 
 
 def test_trains_says_what_it_guessed_and_predicts_as_it_tests(
@@ -37,7 +37,7 @@ def test_trains_says_what_it_guessed_and_predicts_as_it_tests(
     config, data, network, _ = load_run(Path("run"))
     options = build_options(config)
     _, samples = EventFolder().samples(Path("own"))
-    tested = [samples[row].path for row in parts(samples, options)[2]]
+    tested = [samples[row].path for row in parts(samples, options)[0][2]]
     answer = tempreg("predict", "run", "--json", *map(str, tested))
     logits = network(data.test.inputs(torch.arange(len(tested)))).detach()
     expected = (logits.cumsum(0) / torch.arange(1, 4)[:, None, None]).softmax(-1)

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from tempreg.config.own import own_run
+from tempreg.data.errors import DataError
 from tempreg.data.guess import guess
-from tempreg.data.source import DataError
 from tests.conftest import CommandLine, said
 
 SMALL = ("--epochs", "2", "--num-steps", "2", "--model.channels", "[4, 8]")

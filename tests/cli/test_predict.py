@@ -14,9 +14,9 @@ from PIL import Image
 
 from tempreg.config import RunConfig
 from tempreg.data import load_dataset
-from tempreg.data.embedded import FASHION_MEAN, FASHION_STD, nmnist_recordings
-from tempreg.data.options import DataOptions
-from tempreg.data.single import Reading
+from tempreg.data.reading import Reading
+from tempreg.data.sources.embedded import FASHION_MEAN, FASHION_STD, nmnist_recordings
+from tempreg.options import DataOptions
 from tempreg.runs import load_run, train
 from tests.conftest import said
 

@@ -16,7 +16,16 @@ def test_of_a_study(tempreg: CommandLine, tmp_path: Path) -> None:
     result = tempreg("report", "study")
     assert result.returncode == 0, result.stderr
     names = ["report.html", "results.md", "results.tex"]
-    assert result.stdout.split() == [f"study/{name}" for name in names]
+    *table, page, markdown, latex = result.stdout.splitlines()
+    assert [page, markdown, latex] == [f"study/{name}" for name in names]
+    assert table[1].split()[:2] == ["Arm", "Runs"]
+    assert [line.split()[0] for line in table[2:]] == [
+        "rate",
+        "step",
+        "step+mse+l2",
+        "trt",
+        "anytime",
+    ]
     assert "out of memory" in (tmp_path / "study" / "report.html").read_text()
     assert not list((tmp_path / "study").glob(".*"))
 

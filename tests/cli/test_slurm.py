@@ -12,8 +12,9 @@ import pytest
 from tests.conftest import CommandLine
 
 STUDY = (
-    "compare", "nmnist-trt", "--objectives", "trt", "--seeds", "1", "--trials", "1", "--epochs",
-    "1", "--num-steps", "2", "--model.channels", "[4, 8]", "--analyses", "none", "--out", "a study",
+    "compare", "nmnist-trt", "--objectives", "trt", "--seeds", "1", "--trials", "1",
+    "--trial-seeds", "1", "--epochs", "1", "--num-steps", "2", "--model.channels",
+    "[4, 8]", "--analyses", "none", "--out", "a study",
 )  # fmt: skip
 
 # Runs what it is given, each task in turn, as SLURM would: with its variables and the log file
@@ -85,7 +86,7 @@ def test_a_study_through_slurm_is_the_study(
     before = [(study / name).read_bytes() for name in ("results.csv", "chosen.json")]
     again = tempreg(*STUDY)
     assert again.returncode == 0, again.stderr
-    assert "1 runs were finished already\n1 runs were finished already" in again.stdout
+    assert "1 trial was finished already\n1 run was finished already" in again.stdout
     assert before == [(study / name).read_bytes() for name in ("results.csv", "chosen.json")]
 
 

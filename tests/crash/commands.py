@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.local_server import CONTENT, serving, wanted
-from tests.unit.test_event_files import write_recordings
+from tests.unit.data.formats.recordings.layouts import write_recordings
 
 TINY = ("--num-steps", "2", "--model.channels", "[4, 8]")
 TRAIN = (
@@ -27,7 +27,7 @@ COMPARE = (
 )  # fmt: skip
 FETCHING = """
 import sys
-from tests.unit.test_fetch import DOWNLOADS, SOURCES, Download, Small, main
+from tests.unit.data.fetch.test_fetch import DOWNLOADS, SOURCES, Download, Small, main
 SOURCES['small'] = Small()
 DOWNLOADS['small'] = (Download(*sys.argv[1:4], int(sys.argv[4])),)
 del sys.argv[1:5]

@@ -17,7 +17,7 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from tempreg.data.frame_cache import opened
+from tempreg.data.frames.cache import opened
 
 TIMES = {"seconds", "peak_memory_mb"}
 NEVER_THE_SAME = {"environment.json", "costs.csv"}

@@ -139,7 +139,7 @@ def test_left_as_it_was_after_an_error(network, data) -> None:
 
 def test_without_curvlinops(network, data, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "curvlinops", None)
-    with pytest.raises(ValueError, match=r"pip install \"tempreg\[curvature\]\""):
+    with pytest.raises(ValueError, match=r"pip install '\.\[curvature\]'"):
         surrogate_curvature(network, *data)
 
 

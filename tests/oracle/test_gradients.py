@@ -13,8 +13,8 @@ from tempreg.analysis import temporal_gradients, weight_gradients_by_step
 from tempreg.analysis.capture import record
 from tempreg.analysis.factors import products, temporal_factors
 from tempreg.analysis.gradients import QUANTILES, fitted_decay
-from tempreg.data.tasks import cue_memory
 from tempreg.functional import trt_penalty
+from tests.cue_memory import cue_memory
 
 STEPS = 4
 

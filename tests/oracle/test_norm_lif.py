@@ -165,7 +165,7 @@ def test_nan_and_inf_are_not_hidden(value: float, training: bool) -> None:
 def block(neuron: nn.Module | None = None, channels: int = 6) -> ConvNormNeuron:
     torch.manual_seed(0)
     return ConvNormNeuron(
-        ConvNorm(3, channels, norm_factory("bn", 1.0)), neuron or LIF(v_threshold=0.5)
+        ConvNorm(3, channels, norm_factory("bn", 1.0, 1)), neuron or LIF(v_threshold=0.5)
     )
 
 

@@ -16,7 +16,7 @@ def test_defaults_of_what_is_public_stay() -> None:
         tempreg.RateLoss: {"time_dim": 0},
         tempreg.StepLoss: {"smoothing": 0.0, "time_dim": 0},
         tempreg.TETLoss: {"lam": 0.05, "means": 1.0, "time_dim": 0},
-        tempreg.AnytimeLoss: {"distill": 0.0, "time_dim": 0},
+        tempreg.AnytimeLoss: {"distill": 0.0, "both_softened": False, "time_dim": 0},
         tempreg.Regularised: {
             "lam": 0.0, "decay": 0.5, "eps": 1e-5, "eta": 0.0, "select": "paper"
         },
@@ -34,7 +34,8 @@ def test_defaults_of_what_is_public_stay() -> None:
         },
         analysis.flatness: {
             "seed": 0, "radius": 1.0, "points": 21, "plane_points": 11,
-            "sigmas": (0.05, 0.1, 0.2, 0.4), "draws": 5, "rhos": (0.01, 0.03, 0.1),
+            "sigmas": (0.05, 0.1, 0.2, 0.4), "draws": 5, "corners": None, "gains": False,
+            "rhos": (0.01, 0.03, 0.1),
             "ascent_steps": 5, "calibration": None, "chunk": 64,
         },
         analysis.surrogate_curvature: {"seed": 0, "probes": 16, "chunk": 32},
@@ -44,7 +45,7 @@ def test_defaults_of_what_is_public_stay() -> None:
         analysis.generalization_gap: {"chunk": 64},
         analysis.anytime: {
             "thresholds": (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0),
-            "bins": 15, "energy_per_step": None, "chunk": 64,
+            "bins": 15, "energy_per_step": None, "is_neuron": None, "chunk": 64,
         },
         analysis.step_transfer: {"chunk": 64},
         analysis.early_robustness: {"corruptions": None, "seed": 0, "chunk": 64},

@@ -107,3 +107,9 @@ def test_bad_inputs() -> None:
         lif(torch.zeros(2, 3), tau=torch.ones(3))
     with pytest.raises(ValueError, match=r"state has shape \[4\].*\[3\]"):
         LIF()(torch.zeros(2, 3), torch.zeros(4))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_a_state_that_is_no_potential(dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match=f"the state must be a floating-point .*, got {dtype}"):
+        LIF()(torch.ones(2, 3), torch.zeros(3, dtype=dtype))

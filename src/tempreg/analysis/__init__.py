@@ -9,6 +9,7 @@ from tempreg.analysis.gradients import (
     temporal_gradients,
     weight_gradients_by_step,
 )
+from tempreg.analysis.own_gradients import OwnGradients, own_gradients
 from tempreg.analysis.probes import Probes, linear_probes
 from tempreg.analysis.result import Result, ResultError
 from tempreg.analysis.robustness import Robustness, early_robustness
@@ -19,6 +20,7 @@ __all__ = [
     "Anytime",
     "Fisher",
     "Flatness",
+    "OwnGradients",
     "Probes",
     "Result",
     "ResultError",
@@ -33,6 +35,7 @@ __all__ = [
     "flatness",
     "generalization_gap",
     "linear_probes",
+    "own_gradients",
     "spikes",
     "step_transfer",
     "surrogate_curvature",

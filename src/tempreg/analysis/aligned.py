@@ -12,8 +12,10 @@ def aligned(head: Sequence[str], rows: Iterable[Sequence[str | float]], form: st
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:
-        first, *rest = (text.ljust(w) if i == 0 else text.rjust(w)
-                        for i, (text, w) in enumerate(zip(row, widths, strict=True)))  # fmt: skip
+        first, *rest = (
+            text.ljust(w) if i == 0 else text.rjust(w)
+            for i, (text, w) in enumerate(zip(row, widths, strict=True))
+        )
         lines.append("  ".join([first, *rest]).rstrip())
     return "\n".join(lines)
 

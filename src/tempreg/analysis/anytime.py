@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 import torch
@@ -17,8 +17,10 @@ from torch.nn import functional as F
 
 from tempreg.analysis.aligned import aligned
 from tempreg.analysis.aligned import steps as step_heads
-from tempreg.analysis.capture import check_data, chunks, evaluating, logits_of
+from tempreg.analysis.capture import IsNeuron, check_data, chunks, evaluating, logits_of
 from tempreg.analysis.result import Result
+from tempreg.analysis.spikes import spikes
+from tempreg.objectives.over_time import running_means
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,9 +29,10 @@ Array = NDArray[np.float64]
 THRESHOLDS = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Anytime(Result):
-    """Accuracy, calibration and confidence after each step, and early exit by confidence. Final.
+    """Accuracy, calibration and confidence after each step, and early exit by confidence.
 
     At a threshold, a sample leaves after the first step with at least that confidence, or the
     last. `exit_energy` is NaN where the energy of steps wasn't given.
@@ -76,11 +79,13 @@ class Anytime(Result):
         columns = (self.thresholds, self.exit_accuracy, self.exit_steps, self.exit_energy)
         exits = [(f"{row[0]:g}", *row[1:]) for row in zip(*columns, strict=True)]
         left = aligned(("exit at confidence", "accuracy", "mean steps", "energy (nJ)"), exits)
-        return f"{aligned(('', *step_heads(len(self.accuracy))), rows)}\n{left}"
+        table = f"{aligned(('', *step_heads(len(self.accuracy))), rows)}\n{left}"
+        why = self.settings.get("energy")
+        return f"{table}\nenergy {why}" if why else table
 
     def figure(self) -> Figure:
         """All by timestep, and accuracy against the mean steps (and energy) of early exit."""
-        from tempreg.report.anytime import anytime_figure
+        from tempreg.analysis.figures.anytime import anytime_figure
 
         return anytime_figure(self)
 
@@ -93,6 +98,7 @@ def anytime(
     thresholds: Sequence[float] = THRESHOLDS,
     bins: int = 15,
     energy_per_step: Array | None = None,
+    is_neuron: IsNeuron | None = None,
     chunk: int = 64,
 ) -> Anytime:
     """How good the running mean of the logits is; eval mode, the model is unchanged.
@@ -102,7 +108,9 @@ def anytime(
         thresholds: confidences in [0, 1] to leave at.
         bins: of the expected calibration error, equally wide; see `calibration_error`.
         energy_per_step: [T] nJ a sample, as `spikes(...).energy`; what an early exit costs is
-            taken from this average, the same for all samples.
+            taken from this average, the same for all samples. None: `spikes` measures it, and
+            where it can't, energy is NaN and `settings["energy"]` says why.
+        is_neuron: which modules are neurons, for that; see `spikes`.
         chunk: samples at once, >= 1, which bounds memory, beside all logits.
 
     Raises:
@@ -113,13 +121,16 @@ def anytime(
         raise ValueError(f"thresholds must be at least one number in [0, 1], got {thresholds}")
     if bins < 1:
         raise ValueError(f"bins must be >= 1, got {bins}")
-    means = running_means(model, inputs, targets, chunk)
+    means = answers(model, inputs, targets, chunk)
     steps = len(means)
     chances, predicted = means.softmax(dim=-1).max(dim=-1)
     sure, correct = chances.cpu().numpy(), (predicted == targets).cpu().numpy()
     repeated = targets.long().expand(steps, -1).flatten()
     losses = F.cross_entropy(means.flatten(0, 1), repeated, reduction="none").view(steps, -1)
-    energy = np.full(steps, np.nan) if energy_per_step is None else np.cumsum(energy_per_step)
+    per_step, why = energy_per_step, ""
+    if per_step is None:
+        per_step, why = _energy(model, inputs, is_neuron, chunk)
+    energy = np.full(steps, np.nan) if why else np.cumsum(per_step)
     if energy.shape != (steps,):
         raise ValueError(f"energy_per_step has shape {energy.shape}, but the model T={steps}")
     left = np.stack([exit_steps(sure, level) for level in levels])
@@ -135,18 +146,31 @@ def anytime(
         exit_accuracy=chosen.mean(axis=1),
         exit_steps=1.0 + left.mean(axis=1),
         exit_energy=energy[left].mean(axis=1),
-        settings={"samples": len(targets), "T": steps, "bins": bins, "chunk": chunk},
+        settings={"samples": len(targets), "T": steps, "bins": bins, "chunk": chunk}
+        | ({"energy": why} if why else {}),
     )
 
 
-def running_means(model: nn.Module, inputs: Tensor, targets: Tensor, chunk: int) -> Tensor:
+def _energy(
+    model: nn.Module, inputs: Tensor, is_neuron: IsNeuron | None, chunk: int
+) -> tuple[Array, str]:
+    """nJ a sample at each timestep, [T], and why it can't be known, "" where it is."""
+    none: Array = np.zeros(0)
+    try:
+        found = spikes(model, inputs, is_neuron=is_neuron, chunk=chunk)
+    except ValueError as error:
+        return none, f"not known: {error}"
+    if not found.weight_layers:
+        return none, "not known: no linear layer or convolution ran, whose operations are counted"
+    return found.energy, ""
+
+
+def answers(model: nn.Module, inputs: Tensor, targets: Tensor, chunk: int) -> Tensor:
     """mean_{s <= t} o[s] for every t, float64 [T, N, C], in eval mode, `chunk` at once."""
     check_data(inputs, targets)
     with evaluating(model), torch.no_grad():
         parts = [logits_of(model, x, y).double() for x, y in chunks(inputs, targets, chunk)]
-    logits = torch.cat(parts, dim=1)
-    counts = torch.arange(1, len(logits) + 1, device=logits.device)
-    return logits.cumsum(dim=0) / counts[:, None, None]
+    return running_means(torch.cat(parts, dim=1))
 
 
 def exit_steps(confidence: Array, threshold: float) -> NDArray[np.intp]:
@@ -166,9 +190,10 @@ def calibration_error(confidence: Array, correct: NDArray[np.bool_], bins: int) 
     return float(np.abs(gaps).sum() / len(confidence))
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class StepTransfer(Result):
-    """Accuracy at each step of a network that runs at other T than it was trained at. Final.
+    """Accuracy at each step of a network that runs at other T than it was trained at.
 
     Row i ran at num_steps[i]; what lies beyond is NaN.
     """
@@ -190,7 +215,7 @@ class StepTransfer(Result):
 
     def figure(self) -> Figure:
         """One line for each T."""
-        from tempreg.report.anytime import transfer_figure
+        from tempreg.analysis.figures.anytime import transfer_figure
 
         return transfer_figure(self)
 
@@ -218,7 +243,7 @@ def step_transfer(
     samples = 0
     for row, steps in enumerate(num_steps):
         model, inputs, targets = at(steps)
-        means = running_means(model, inputs, targets, chunk)
+        means = answers(model, inputs, targets, chunk)
         if len(means) != steps:
             raise ValueError(f"the model was to run {steps} timesteps but gave {len(means)}")
         samples = len(targets)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, final
 
 import torch
 from torch import Tensor, nn
@@ -114,9 +114,10 @@ class Inside(Protocol):
         """The way back, to the layout of `like`, which is what `to_time_first` was given."""
 
 
+@final
 @dataclass(frozen=True)
 class Call:
-    """One call of a module: its arguments and the tensor it returned, with time first. Final."""
+    """One call of a module: its arguments and the tensor it returned, with time first."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
@@ -214,9 +215,10 @@ def over_time(name: str, tensors: list[Tensor], steps: int, batch: int) -> Tenso
     )
 
 
+@final
 @dataclass(frozen=True)
 class Recording:
-    """A forward pass: logits [T, B, C], and by neuron layer currents and spikes [T, B, *N]. Final.
+    """A forward pass: logits [T, B, C], and by neuron layer currents and spikes [T, B, *N].
 
     Currents are what the layer is given (x[t]), spikes what it returns.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 
@@ -34,11 +33,14 @@ def drop(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
 def noise(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Adds normal noise, of `strength` times the standard deviation of the inputs."""
     normal = torch.randn(x.shape, generator=generator).to(x)
-    return x + strength * x.std() * normal
+    spread = x.std() if x.numel() > 1 else 0.0
+    return x + strength * spread * normal
 
 
 def blur(x: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """A Gaussian filter over H and W, of standard deviation `strength` pixels; edges repeat."""
+    from scipy.ndimage import gaussian_filter1d
+
     if x.ndim != 5:
         raise ValueError(f"only [T, B, C, H, W] can be blurred, got shape {[*x.shape]}")
     if strength == 0:

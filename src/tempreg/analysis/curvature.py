@@ -4,7 +4,7 @@ The true loss of a spiking network is piecewise constant through its spikes: its
 almost everywhere. These numbers belong to the surrogate: they are those of a smooth network
 which has, at these weights, the same spikes and the surrogate as its derivative. They say how
 the gradients that training follows turn, and nothing of the loss that flatness measures.
-Needs curvlinops: `pip install "tempreg[curvature]"`.
+Needs curvlinops, of the extra `curvature`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.sparse.linalg import eigsh
 from torch import Tensor, nn
 
 from tempreg.analysis.aligned import aligned
@@ -27,9 +26,10 @@ from tempreg.analysis.capture import batch_dim, chunks, evaluating, logits_of
 from tempreg.analysis.result import Result
 from tempreg.analysis.scores import checked_logits
 from tempreg.analysis.weights import moved_weights
-from tempreg.errors import PackageMissing
+from tempreg.errors import PackageMissing, to_install
 from tempreg.foreign import is_spiking, library_of
-from tempreg.neurons import Neuron
+from tempreg.neurons import Neuron, StepNeuron
+from tempreg.ops.dispatch import check_state
 from tempreg.ops.lif_reference import lif_reference
 from tempreg.surrogate import BothModesSpike
 from tempreg.unwrap import unwrap
@@ -41,9 +41,10 @@ Array = NDArray[np.float64]
 MATRICES = ("Hessian", "GGN")
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class SurrogateCurvature(Result):
-    """Largest eigenvalue and trace of each of `matrices`, of the surrogate. Final.
+    """Largest eigenvalue and trace of each of `matrices`, of the surrogate.
 
     `trace_error` is the standard error over probes; NaN for one probe.
     """
@@ -68,7 +69,7 @@ class SurrogateCurvature(Result):
 
     def figure(self) -> Figure:
         """Both numbers of both matrices."""
-        from tempreg.report.flatness import curvature_figure
+        from tempreg.analysis.figures.flatness import curvature_figure
 
         return curvature_figure(self)
 
@@ -96,6 +97,8 @@ def surrogate_curvature(
         ValueError: bad arguments or data, or neurons of another library.
         PackageMissing: curvlinops is not installed.
     """
+    from scipy.sparse.linalg import eigsh
+
     if probes < 1:
         raise ValueError(f"probes must be >= 1, got {probes}")
     checked_logits(model, inputs, targets, chunk)
@@ -112,9 +115,13 @@ def surrogate_curvature(
                 found.append(float(z @ (operator @ z)))
             start = np.random.default_rng(seed).standard_normal(size)
             values = eigsh(
-                operator.to_scipy(), k=1, which="LA", v0=start, tol=1e-4,
+                operator.to_scipy(),
+                k=1,
+                which="LA",
+                v0=start,
+                tol=1e-4,
                 return_eigenvectors=False,
-            )  # fmt: skip
+            )
         top.append(float(values[0]))
         trace.append(float(np.mean(found)))
         spread = np.std(found, ddof=1) / np.sqrt(probes) if probes > 1 else np.nan
@@ -135,7 +142,7 @@ def surrogate_operator(
     """curvlinops' linear operator of "Hessian" or "GGN", to be used inside the block."""
     network = unwrap(model)
     for name, module in network.named_modules():
-        if is_spiking(module) and not isinstance(module, Neuron):
+        if is_spiking(module) and not isinstance(module, (Neuron, StepNeuron)):
             raise ValueError(
                 f"curvature needs neurons that can be differentiated twice, in both modes, which "
                 f"{library_of(module)}'s {name!r} can't: load the weights into a network of "
@@ -143,7 +150,7 @@ def surrogate_operator(
             )
     if find_spec("curvlinops") is None:
         raise PackageMissing(
-            'curvature needs curvlinops, which is not installed: pip install "tempreg[curvature]"'
+            f"curvature needs curvlinops, which is not installed: {to_install('curvature')}"
         )
     from curvlinops import GGNLinearOperator, HessianLinearOperator
 
@@ -163,11 +170,16 @@ def both_modes(model: nn.Module) -> Iterator[None]:
     """Neurons differentiable any number of times, in both modes, inside; then as they were."""
     neurons = [m for m in unwrap(model).modules() if isinstance(m, Neuron)]
     before = [neuron.__dict__.get("forward") for neuron in neurons]
+    stepped = [m for m in unwrap(model).modules() if isinstance(m, StepNeuron)]
     try:
+        for module in stepped:
+            module.spike = BothModesSpike
         for neuron in neurons:
             neuron.__dict__["forward"] = partial(_reference, neuron)
         yield
     finally:
+        for module in stepped:
+            del module.spike
         for neuron, own in zip(neurons, before, strict=True):
             neuron.__dict__.pop("forward", None)
             if own is not None:
@@ -178,14 +190,17 @@ def _reference(
     neuron: Neuron, x: Tensor, state: Tensor | None = None
 ) -> Tensor | tuple[Tensor, Tensor]:
     """`Neuron.forward` as the reference loop."""
+    if state is not None:
+        check_state(x, state)
     v0 = neuron.initial_state(x) if state is None else state
     tau = torch.as_tensor(neuron.current_tau()).to(v0)
     spikes, last = lif_reference(x.to(v0), v0, tau, neuron.spec, BothModesSpike)
     return spikes.to(x) if state is None else (spikes.to(x), last)
 
 
+@final
 class _MeanLogits(nn.Module):
-    """mean_t o[t] [B, C] of inputs with the batch first. Final."""
+    """mean_t o[t] [B, C] of inputs with the batch first."""
 
     def __init__(self, network: nn.Module, dim: int) -> None:
         super().__init__()

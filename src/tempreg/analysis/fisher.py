@@ -8,8 +8,8 @@ information's trace; with labels sampled from the model's own distribution, the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tempreg.analysis.capture import check_data, chunks, evaluating, logits_of, recording
+from tempreg.analysis.halves import halves, reliability
 from tempreg.analysis.per_sample import squared_norms, trainable, weight_layers
 from tempreg.analysis.result import Result
 from tempreg.foreign import library_of
+from tempreg.objectives.over_time import running_means
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,12 +32,18 @@ LABELS = ("true", "sampled")
 Array = NDArray[np.float64]
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Fisher(Result):
-    """I_t in total and by layer, and its centroid with a 95% interval. Final.
+    """I_t in total and by layer, and its centroid with a 95% interval.
 
     `scaled` is ||w_l||^2 I_{t,l}, which rescaling weights before a batch norm does not change.
     The interval is NaN where there are fewer than two units to draw it from.
+
+    How far all that repeats on other samples is seen from two halves of them (of "batch": of its
+    chunks; "signs" has none): `half_profiles` and `half_centroids` are their I_t and centroids,
+    `halves_apart` is the distance of the centroids, and `reliability` the correlation of the
+    profiles over timesteps, corrected to the full number of samples (see `analysis.halves`).
     """
 
     quantity: ClassVar[str] = "fisher"
@@ -44,12 +52,16 @@ class Fisher(Result):
         "per_layer": ("layer", "timestep"),
         "scaled": ("layer", "timestep"),
         "centroid_interval": ("end",),
+        "half_profiles": ("half", "timestep"),
+        "half_centroids": ("half",),
     }
     units: ClassVar[dict[str, str]] = {
         "per_step": "Fisher information (nats² / weight²)",
         "per_layer": "Fisher information (nats² / weight²)",
         "scaled": "‖w‖² · Fisher information (nats²)",
         "centroid_interval": "timestep",
+        "half_profiles": "Fisher information (nats² / weight²)",
+        "half_centroids": "timestep",
     }
     layers: list[str]
     per_step: Array
@@ -57,19 +69,28 @@ class Fisher(Result):
     scaled: Array
     centroid: float
     centroid_interval: Array
+    half_profiles: Array = field(default_factory=lambda: np.zeros((2, 0)))
+    half_centroids: Array = field(default_factory=lambda: np.full(2, np.nan))
+    halves_apart: float = float("nan")
+    reliability: float = float("nan")
 
     def table(self) -> str:
-        """I_t by step, and the centroid."""
+        """I_t by step, the centroid, and how far both repeat on the other half of the samples."""
         low, high = self.centroid_interval
         rows = [f"{t:>8}  {value:12.5g}" for t, value in enumerate(self.per_step, 1)]
         head = f"timestep   information ({self.settings['estimator']})"
-        return "\n".join(
-            [head, *rows, f"centroid {self.centroid:.3f}  95% {low:.3f} to {high:.3f}"]
-        )
+        known = f"  95% {low:.3f} to {high:.3f}" if np.isfinite([low, high]).all() else ""
+        lines = [head, *rows, f"centroid {self.centroid:.3f}{known}"]
+        if np.isfinite(self.halves_apart):
+            lines.append(
+                f"two halves of the samples: centroids {self.halves_apart:.3f} apart, "
+                f"reliability of the profile {self.reliability:.3f}"
+            )
+        return "\n".join(lines)
 
     def figure(self) -> Figure:
         """Total with its centroid, and the scaled information by layer."""
-        from tempreg.analysis.figures import fisher_figure
+        from tempreg.analysis.figures.time import fisher_figure
 
         return fisher_figure(self)
 
@@ -106,12 +127,7 @@ def fisher_information(
         ValueError: bad arguments, data that aren't fixed tensors, a model without [T, B, C].
     """
     check_data(inputs, targets)
-    if estimator not in ESTIMATORS:
-        raise ValueError(f"unknown estimator {estimator!r}: choose one of {', '.join(ESTIMATORS)}")
-    if labels not in LABELS:
-        raise ValueError(f"unknown labels {labels!r}: choose one of {', '.join(LABELS)}")
-    if draws < 1:
-        raise ValueError(f"draws must be >= 1, got {draws}")
+    _check(estimator, labels, draws)
     layers = weight_layers(model)
     generator = torch.Generator().manual_seed(seed)
     pieces = []
@@ -123,32 +139,36 @@ def fisher_information(
             losses = _losses(logits, y if labels == "true" else None, generator)
             if estimator == "exact":
                 pieces.append(_exact(layers, calls, losses))
-            elif estimator == "signs":
-                signs = torch.randint(0, 2, (draws, len(y)), generator=generator) * 2 - 1
-                pieces.append(_signed(layers, losses, signs.to(losses)))
-            else:
-                mean = losses.new_full((1, len(y)), 1 / len(y))
-                pieces.append(_signed(layers, losses, mean))
-    if estimator == "exact":  # units are samples
-        units = torch.cat(pieces)
-    elif estimator == "signs":  # units are draws, each over all samples
-        units = torch.stack(pieces).sum(dim=0) / len(targets)
-    else:  # units are batches
-        units = torch.cat(pieces)
-    norms = [float(sum(p.detach().double().square().sum() for p in trainable(m).values()))
-             for m in layers.values()]  # fmt: skip
-    return _result(
-        units.numpy(), list(layers), np.array(norms), seed, resamples,
-        {"estimator": estimator, "labels": labels, "samples": len(targets), "seed": seed,
-         "draws": draws if estimator == "signs" else None, "chunk": chunk,
-         "T": units.shape[-1]},
-    )  # fmt: skip
+                continue
+            factors = losses.new_full((1, len(y)), 1 / len(y))
+            if estimator == "signs":
+                factors = torch.randint(0, 2, (draws, len(y)), generator=generator) * 2 - 1
+            pieces.append(_signed(layers, losses, factors.to(losses)))
+    units = torch.cat(pieces) if estimator != "signs" else torch.stack(pieces).sum(0) / len(targets)
+    settings = {
+        "estimator": estimator,
+        "labels": labels,
+        "samples": len(targets),
+        "seed": seed,
+        "draws": draws if estimator == "signs" else None,
+        "chunk": chunk,
+        "T": units.shape[-1],
+    }
+    return _result(units.numpy(), layers, seed, resamples, settings)
+
+
+def _check(estimator: str, labels: str, draws: int) -> None:
+    if estimator not in ESTIMATORS:
+        raise ValueError(f"unknown estimator {estimator!r}: choose one of {', '.join(ESTIMATORS)}")
+    if labels not in LABELS:
+        raise ValueError(f"unknown labels {labels!r}: choose one of {', '.join(LABELS)}")
+    if draws < 1:
+        raise ValueError(f"draws must be >= 1, got {draws}")
 
 
 def _losses(logits: Tensor, targets: Tensor | None, generator: torch.Generator) -> Tensor:
     """CE(mean_{s <= t} o_n[s], y_n), [T, B]; labels are drawn where there are none."""
-    counts = torch.arange(1, len(logits) + 1, device=logits.device, dtype=logits.dtype)
-    means = logits.cumsum(dim=0) / counts[:, None, None]
+    means = running_means(logits)
     if targets is None:
         chances = means.detach().softmax(dim=-1).flatten(0, 1).cpu()
         flat = torch.multinomial(chances, 1, generator=generator)[:, 0].to(logits.device)
@@ -206,8 +226,9 @@ def _signed(layers: dict[str, nn.Module], losses: Tensor, weights: Tensor) -> Te
                 torch.autograd.grad(row @ loss, flat, retain_graph=left > 0, allow_unused=True)
             )
             for index, own in enumerate(parameters):
-                squares = [g.double().square().sum() for g in (next(grads) for _ in own)
-                           if g is not None]  # fmt: skip
+                squares = [
+                    g.double().square().sum() for g in (next(grads) for _ in own) if g is not None
+                ]
                 result[d, index, t] = float(sum(squares))
     return result
 
@@ -222,9 +243,12 @@ def centroid(per_step: Array) -> Array:
 
 
 def _result(
-    units: Array, layers: list[str], norms: Array, seed: int, resamples: int,
+    units: Array,
+    layers: dict[str, nn.Module],
+    seed: int,
+    resamples: int,
     settings: dict[str, Any],
-) -> Fisher:  # fmt: skip
+) -> Fisher:
     """From one [layer, T] a unit: means, and the bootstrap over units."""
     totals = units.sum(axis=1)
     interval = np.full(2, np.nan)
@@ -233,12 +257,25 @@ def _result(
         rows = rng.integers(0, len(units), (resamples, len(units)))
         interval = np.quantile(centroid(totals[rows].mean(axis=1)), [0.025, 0.975])
     per_layer = units.mean(axis=0)
+    # Draws of signs are all of the same samples, and so say nothing of others.
+    apart = totals if settings["estimator"] != "signs" else totals[:0]
+    profiles = halves(apart, seed)
+    middles = centroid(np.nan_to_num(profiles))
+    squares = (
+        float(sum(p.detach().double().square().sum() for p in trainable(layer).values()))
+        for layer in layers.values()
+    )
+    norms = np.array(list(squares))
     return Fisher(
-        layers=layers,
+        layers=list(layers),
         per_step=totals.mean(axis=0),
         per_layer=per_layer,
         scaled=per_layer * norms[:, None],
         centroid=float(centroid(totals.mean(axis=0))),
         centroid_interval=interval,
+        half_profiles=profiles,
+        half_centroids=middles,
+        halves_apart=float(abs(middles[0] - middles[1])),
+        reliability=reliability(profiles),
         settings={**settings, "resamples": resamples},
     )

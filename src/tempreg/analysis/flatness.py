@@ -8,8 +8,8 @@ fitted where the weights are unmoved: compare networks by that one and by accura
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tempreg.analysis.aligned import aligned
 from tempreg.analysis.capture import evaluating
 from tempreg.analysis.result import Result
-from tempreg.analysis.scores import Score, checked_logits, fit_temperature, score
+from tempreg.analysis.scores import Score, checked_logits, score
 from tempreg.analysis.sharpness import Landscape, ascent_rise, random_rise
 from tempreg.analysis.weights import (
     Weights,
@@ -27,6 +27,7 @@ from tempreg.analysis.weights import (
     mean_logits_at,
     moved_weights,
 )
+from tempreg.objectives.over_time import fit_temperature
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,12 +37,15 @@ _NATS, _SHARE = "cross-entropy (nats)", "accuracy"
 _WAYS = {"line": ("radius",), "plane": ("plane_radius", "plane_radius"), "noise": ("sigma", "draw")}
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Flatness(Result):
-    """Loss, loss at `temperature` and accuracy along slices, under noise, and sharpness. Final.
+    """Loss, loss at `temperature` and accuracy along slices, under noise, and sharpness.
 
     `line` is along the first direction, `plane` spans both (first index: first direction);
-    radius 1 moves each filter by its own norm. `noise` is w (1 + sigma n), n standard normal.
+    radius 1 moves each filter by its own norm. `noise` is w (1 + sigma n), n standard normal;
+    `noise_drop` is the share of the unmoved network's accuracy that is lost under it, NaN where
+    that is 0. The setting `gains` says whether batch norm's gains were moved too.
     `sharpness_*` are rises of the scaled loss within |e| <= rho |w|; see `analysis.sharpness`.
     """
 
@@ -53,6 +57,7 @@ class Flatness(Result):
         "rhos": ("rho",),
         "sharpness_random": ("rho",),
         "sharpness_ascent": ("rho",),
+        "noise_drop": ("sigma", "draw"),
         **{f"{way}_{x}": at for way, at in _WAYS.items() for x in Score._fields},
     }
     units: ClassVar[dict[str, str]] = {
@@ -60,11 +65,15 @@ class Flatness(Result):
         "plane_radii": "filter norms",
         "sigmas": "of each weight",
         "rhos": "of each weight",
+        "noise_drop": "share of the accuracy without noise",
         "sharpness_random": _NATS,
         "sharpness_ascent": _NATS,
-        **{f"{way}_{x}": _SHARE if x == "accuracy" else _NATS
-           for way in _WAYS for x in Score._fields},
-    }  # fmt: skip
+        **{
+            f"{way}_{x}": _SHARE if x == "accuracy" else _NATS
+            for way in _WAYS
+            for x in Score._fields
+        },
+    }
     loss: float
     scaled_loss: float
     accuracy: float
@@ -84,9 +93,16 @@ class Flatness(Result):
     rhos: Array
     sharpness_random: Array
     sharpness_ascent: Array
+    noise_drop: Array = field(default_factory=lambda: np.zeros((0, 0)))
+
+    @property
+    def moved(self) -> str:
+        """What was moved, in words."""
+        gains = "with" if self.settings.get("gains") else "without"
+        return f"weights, {gains} batch norm's gains"
 
     def table(self) -> str:
-        """The network, the ends of the line, the noise, and the sharpness."""
+        """The network, the ends of the line, the noise, and the sharpness; what was moved."""
         named = ("", "loss", "scaled loss", "accuracy")
         rows: list[tuple[str | float, ...]] = []
         rows.append(("as it is", self.loss, self.scaled_loss, self.accuracy))
@@ -100,11 +116,15 @@ class Flatness(Result):
         both = zip(self.rhos, self.sharpness_random, self.sharpness_ascent, strict=True)
         sharp = [(f"{rho:g}", float(a), float(b)) for rho, a, b in both]
         heads = ("rise of scaled loss within", "random", "ascent")
-        return f"{aligned(named, rows)}\n{aligned(heads, sharp, '.4f')}"
+        every = zip(self.sigmas, self.noise_drop, strict=False)  # which earlier versions had not
+        lost = [(f"{sigma:g}", float(x.mean())) for sigma, x in every]
+        drops = ("share of accuracy lost at noise", "mean")
+        parts = [aligned(named, rows), *([aligned(drops, lost)] if lost else [])]
+        return "\n".join([*parts, aligned(heads, sharp, ".4f"), f"moved: {self.moved}"])
 
     def figure(self) -> Figure:
         """Slices, noise (mean and standard deviation over draws) and sharpness."""
-        from tempreg.report.flatness import flatness_figure
+        from tempreg.analysis.figures.flatness import flatness_figure
 
         return flatness_figure(self)
 
@@ -121,23 +141,26 @@ def flatness(
     sigmas: Sequence[float] = (0.05, 0.1, 0.2, 0.4),
     draws: int = 5,
     rhos: Sequence[float] = (0.01, 0.03, 0.1),
+    corners: int | None = None,
     ascent_steps: int = 5,
+    gains: bool = False,
     calibration: tuple[Tensor, Tensor] | None = None,
     chunk: int = 64,
 ) -> Flatness:
     """Flatness around the weights, which are not written to; eval mode.
 
     Networks of one architecture with one `seed` are moved along the same directions, scaled to
-    each one's own filters. Batch norm's parameters and biases stay.
+    each one's own filters. Biases stay, and without `gains` batch norm as a whole.
 
     Args:
         model: inputs -> logits [T, B, classes].
         inputs, targets: see `tempreg.analysis.capture`; fixed, without augmentation.
         seed: of directions, noise and corners.
-        radius: the slices reach from -radius to radius, in filter norms.
+        radius: the slices reach so far to both sides, in filter norms.
         points, plane_points: along each axis, odd; the plane takes plane_points² passes.
-        sigmas, draws: of the noise, each sigma > 0; the draws also count corners for each rho.
-        rhos, ascent_steps: of the sharpness.
+        sigmas, draws: of the noise, each sigma > 0.
+        rhos, corners, ascent_steps: of the sharpness; corners for each rho (None: draws).
+        gains: whether batch norm's gains are moved as well.
         calibration: (inputs, targets) to fit the temperature on; the given data if None.
             Held-out data are better: on data it has learned, any network seems sure for good.
         chunk: samples at once, which bounds memory (beside one or two copies of the weights).
@@ -145,64 +168,101 @@ def flatness(
     Raises:
         ValueError: bad arguments, data that aren't fixed tensors, a model without [T, B, C].
     """
-    for name, count in (("points", points), ("plane_points", plane_points)):
-        if count < 1 or count % 2 == 0:
-            raise ValueError(f"{name} must be odd, so that the middle is the network; got {count}")
-    for name, number in (("draws", draws), ("ascent_steps", ascent_steps)):
-        if number < 1:
-            raise ValueError(f"{name} must be >= 1, got {number}")
-    if radius <= 0 or min([*sigmas, *rhos], default=1.0) <= 0:
-        raise ValueError(f"radius, sigmas and rhos must be > 0: {radius}, {sigmas}, {rhos}")
-    unmoved = checked_logits(model, inputs, targets, chunk)
-    fit = (unmoved, targets)
-    if calibration is not None:
-        fit = (checked_logits(model, *calibration, chunk), calibration[1])
-    temperature = fit_temperature(*fit)
-    weights = moved_weights(model)
-    first, second = (
-        filter_normalised(gaussian(weights, seed, "direction", k), weights) for k in (0, 1)
-    )
-
-    def at(offset: Weights) -> Score:
-        moved = {name: w + offset[name] for name, w in weights.items()}
-        logits = mean_logits_at(model, moved, inputs, targets, chunk)
-        return score(logits, targets, temperature)
-
+    corners = draws if corners is None else corners
+    counts = {"draws": draws, "corners": corners, "ascent_steps": ascent_steps}
+    _check(points, plane_points, counts, [radius, *sigmas, *rhos])
+    around = _Around(model, inputs, targets, calibration, seed, chunk, gains)
     radii, plane_radii = _grid(radius, points), _grid(radius, plane_points)
     with evaluating(model):
-        line = [at(_sum(first, a)) for a in radii]
-        plane = [at(_sum(first, a, second, b)) for a in plane_radii for b in plane_radii]
-        noise = []
-        for index, sigma in enumerate(sigmas):
-            for draw in range(draws):
-                normal = gaussian(weights, seed, "noise", index, draw)
-                noise.append(at({n: sigma * w * normal[n] for n, w in weights.items()}))
-        landscape = Landscape(model, weights, inputs, targets, temperature, chunk)
-        corners = [random_rise(landscape, rho, draws, seed) for rho in rhos]
-        climbs = [ascent_rise(landscape, rho, ascent_steps) for rho in rhos]
-    here = score(unmoved, targets, temperature)
+        slices = _fields("line", around.line(radii), (points,))
+        slices |= _fields("plane", around.plane(plane_radii), (plane_points, plane_points))
+        slices |= _fields("noise", around.noise(sigmas, draws), (len(sigmas), draws))
+        slices |= around.sharpness(rhos, corners, ascent_steps)
     return Flatness(
-        **here._asdict(),
-        temperature=temperature,
+        **around.here._asdict(),
+        **slices,
+        temperature=around.temperature,
         radii=radii,
         plane_radii=plane_radii,
         sigmas=np.array(sigmas, dtype=np.float64),
         rhos=np.array(rhos, dtype=np.float64),
-        sharpness_random=np.array(corners),
-        sharpness_ascent=np.array(climbs),
-        **_fields("line", line, (points,)),
-        **_fields("plane", plane, (plane_points, plane_points)),
-        **_fields("noise", noise, (len(sigmas), draws)),
-        settings={
+        noise_drop=1 - slices["noise_accuracy"] / (around.here.accuracy or np.nan),
+        settings=around.settings | counts,
+    )
+
+
+@final
+class _Around:
+    """The network with its weights moved, scored on the same data each time."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: Tensor,
+        targets: Tensor,
+        calibration: tuple[Tensor, Tensor] | None,
+        seed: int,
+        chunk: int,
+        gains: bool,
+    ) -> None:
+        self.model, self.inputs, self.targets = model, inputs, targets
+        self.seed, self.chunk = seed, chunk
+        unmoved = checked_logits(model, inputs, targets, chunk)
+        fit = (unmoved, targets)
+        if calibration is not None:
+            fit = (checked_logits(model, *calibration, chunk), calibration[1])
+        self.temperature = fit_temperature(*fit)
+        self.here = score(unmoved, targets, self.temperature)
+        self.weights = moved_weights(model, gains=gains)
+        self.settings: dict[str, Any] = {
             "samples": len(targets),
             "seed": seed,
-            "draws": draws,
-            "ascent_steps": ascent_steps,
             "chunk": chunk,
+            "moved": list(self.weights),
+            "gains": gains,
             "temperature_from": "the same data" if calibration is None else "other data",
-            "moved": list(weights),
-        },
-    )
+        }
+        self.first, self.second = (
+            filter_normalised(gaussian(self.weights, seed, "direction", k), self.weights)
+            for k in (0, 1)
+        )
+
+    def at(self, offset: Weights) -> Score:
+        moved = {name: w + offset[name] for name, w in self.weights.items()}
+        logits = mean_logits_at(self.model, moved, self.inputs, self.targets, self.chunk)
+        return score(logits, self.targets, self.temperature)
+
+    def line(self, radii: Array) -> list[Score]:
+        return [self.at(_sum(self.first, a)) for a in radii]
+
+    def plane(self, radii: Array) -> list[Score]:
+        return [self.at(_sum(self.first, a, self.second, b)) for a in radii for b in radii]
+
+    def noise(self, sigmas: Sequence[float], draws: int) -> list[Score]:
+        scores = []
+        for index, sigma in enumerate(sigmas):
+            for draw in range(draws):
+                normal = gaussian(self.weights, self.seed, "noise", index, draw)
+                scores.append(self.at({n: sigma * w * normal[n] for n, w in self.weights.items()}))
+        return scores
+
+    def sharpness(self, rhos: Sequence[float], corners: int, steps: int) -> dict[str, Any]:
+        data = (self.inputs, self.targets, self.temperature, self.chunk)
+        landscape = Landscape(self.model, self.weights, *data)
+        random = [random_rise(landscape, rho, corners, self.seed) for rho in rhos]
+        climbs = [ascent_rise(landscape, rho, steps) for rho in rhos]
+        return {"sharpness_random": np.array(random), "sharpness_ascent": np.array(climbs)}
+
+
+def _check(points: int, plane_points: int, counts: dict[str, int], sizes: Sequence[float]) -> None:
+    for name, count in (("points", points), ("plane_points", plane_points)):
+        if count < 1 or count % 2 == 0:
+            raise ValueError(f"{name} must be odd, so that the middle is the network; got {count}")
+    for name, number in counts.items():
+        if number < 1:
+            raise ValueError(f"{name} must be >= 1, got {number}")
+    if min(sizes) <= 0:
+        raise ValueError(f"radius, sigmas and rhos must be > 0, got {min(sizes)}")
 
 
 def _grid(radius: float, points: int) -> Array:

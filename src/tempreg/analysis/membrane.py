@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tempreg.neurons import Neuron
+from tempreg.analysis.factors import relative_potentials
+from tempreg.neurons import Neuron, StepNeuron
 from tempreg.ops.lif_reference import charge, reset
 
 
@@ -32,12 +33,22 @@ def histogram(
 
     NaN for neurons whose equations aren't known here, or whose threshold isn't positive.
     """
+    if isinstance(module, StepNeuron):
+        h = relative_potentials(module, currents).double()
+        if h.isnan().any():
+            return np.full(len(edges) - 1, np.nan)
+        return _counts(h, edges)
     if not isinstance(module, Neuron) or module.spec.v_threshold <= 0:
         return np.full(len(edges) - 1, np.nan)
     with torch.no_grad():
         h = potentials(module, currents, spikes).double() / module.spec.v_threshold
+    return _counts(h, edges)
+
+
+def _counts(h: Tensor, edges: NDArray[np.float64]) -> NDArray[np.float64]:
     # Right-closed bins: h = v_threshold is below the edge 1, for it doesn't spike.
     inner = torch.from_numpy(edges[1:-1]).to(h.device)
     found = torch.bucketize(h.flatten(), inner)
-    counts: NDArray[np.float64] = torch.bincount(found, minlength=len(edges) - 1).double().numpy()
-    return counts
+    counts = torch.bincount(found, minlength=len(edges) - 1).double()
+    made: NDArray[np.float64] = counts.cpu().numpy()
+    return made

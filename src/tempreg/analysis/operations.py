@@ -25,7 +25,7 @@ _CONVOLUTIONS: dict[type[nn.Module], Callable[..., Tensor]] = {
 }
 
 
-def weight_layers(model: nn.Module) -> dict[str, nn.Module]:
+def connections(model: nn.Module) -> dict[str, nn.Module]:
     """The linear layers and convolutions by module path, in the model's order.
 
     ValueError for a convolution whose padding isn't zeros: its border inputs count repeatedly.
@@ -68,7 +68,7 @@ def is_binary(inputs: Tensor) -> bool:
     return bool(((inputs == 0) | (inputs == 1)).all())
 
 
-def by_step(name: str, calls: list[Call], steps: int, batch: int) -> list[Tensor]:
+def inputs_by_step(name: str, calls: list[Call], steps: int, batch: int) -> list[Tensor]:
     """Inputs [N, ...] of each timestep, from the calls of one weight layer in one forward pass.
 
     A layer called once with one batch, for input that is the same at every timestep, is counted

@@ -63,9 +63,13 @@ def by_step(tensor: Tensor, steps: int, batch: int, what: str) -> Tensor:
 
 
 def squared_norms(
-    name: str, module: nn.Module, calls: list[Call], grads: Sequence[Sequence[Tensor | None]],
-    steps: int, batch: int,
-) -> Tensor:  # fmt: skip
+    name: str,
+    module: nn.Module,
+    calls: list[Call],
+    grads: Sequence[Sequence[Tensor | None]],
+    steps: int,
+    batch: int,
+) -> Tensor:
     """‖∇_w ℓ_n[t]‖² [B, T] of one layer, from its calls and gradients of what they returned.
 
     grads[k][t] belongs to the k-th call and to the loss of step t, which doesn't depend on
@@ -161,4 +165,4 @@ def _any_layer(module: nn.Module, call: Call, x: Tensor, g: Tensor) -> dict[str,
         return gradients
 
     result: dict[str, Tensor] = vmap(one, in_dims=(1, 1))(x, g)
-    return result
+    return {name: each.detach() for name, each in result.items()}  # of layers within it, too

@@ -7,7 +7,7 @@ strength is chosen on the fitting set alone, by the leave-one-out error in close
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 import torch
@@ -27,9 +27,10 @@ Array = NDArray[np.float64]
 RIDGES = tuple(10.0**k for k in range(-6, 3))
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Probes(Result):
-    """Accuracy of a linear readout of each layer at each step, on data it wasn't fitted to. Final.
+    """Accuracy of a linear readout of each layer at each step, on data it wasn't fitted to.
 
     `ridge` is the strength that was chosen, as a share of the features' mean squared norm.
     """
@@ -51,7 +52,7 @@ class Probes(Result):
 
     def figure(self) -> Figure:
         """A heat map of accuracy, layer × step."""
-        from tempreg.report.anytime import probes_figure
+        from tempreg.analysis.figures.anytime import probes_figure
 
         return probes_figure(self)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from tempreg.analysis.aligned import aligned
 from tempreg.analysis.aligned import steps as step_heads
-from tempreg.analysis.anytime import running_means
+from tempreg.analysis.anytime import answers
 from tempreg.analysis.capture import batch_dim, check_data, chunks, evaluating, logits_of
 from tempreg.analysis.corruptions import CORRUPTIONS
 from tempreg.analysis.result import Result
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Robustness(Result):
-    """Accuracy of the running mean of the logits, by corruption, strength and step. Final.
+    """Accuracy of the running mean of the logits, by corruption, strength and step.
 
     Row i is of kinds[i], at strengths[i] in strength_units[i]; NaN where it has fewer strengths.
     """
@@ -60,7 +61,7 @@ class Robustness(Result):
 
     def figure(self) -> Figure:
         """One panel for each corruption, one line for each strength."""
-        from tempreg.report.anytime import robustness_figure
+        from tempreg.analysis.figures.anytime import robustness_figure
 
         return robustness_figure(self)
 
@@ -119,6 +120,6 @@ def early_robustness(
 
 
 def _accuracy(model: nn.Module, inputs: Tensor, targets: Tensor, chunk: int) -> Array:
-    means = running_means(model, inputs, targets, chunk)
+    means = answers(model, inputs, targets, chunk)
     right: Array = (means.argmax(dim=-1) == targets).double().mean(dim=1).cpu().numpy()
     return right

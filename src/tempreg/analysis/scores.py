@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tempreg.analysis.capture import check_data, evaluating, logits_of
 from tempreg.analysis.weights import mean_logits_at
 from tempreg.objectives.labels import check_classes
+from tempreg.objectives.over_time import fit_temperature
 
-_RANGE = 7.0
 
-
+@final
 class Score(NamedTuple):
     """Of logits [N, C]: mean cross-entropy (nats), the same at a temperature, and accuracy."""
 
@@ -32,30 +30,6 @@ def score(logits: Tensor, targets: Tensor, temperature: float = 1.0) -> Score:
         float(F.cross_entropy(logits / temperature, targets)),
         float((logits.argmax(dim=-1) == targets).double().mean()),
     )
-
-
-def fit_temperature(logits: Tensor, targets: Tensor) -> float:
-    """The temperature of the least CE(o / temperature, labels), within e^-7 ... e^7 logit spreads.
-
-    One number for all samples, as Guo et al. (2017, arXiv 1706.04599): it leaves every decision
-    as it is and takes out how large an objective makes logits. Labels are smoothed by one count
-    for each class, to (N + 1) / (N + C) for y and 1 / (N + C) for any other (after Platt 1999),
-    without which a set that has no error wants 0. The spread is the standard deviation of the
-    logits about each sample's mean; where it is 0, the temperature is 1.
-    """
-    samples, classes = logits.shape
-    smoothing = classes / (samples + classes)
-    spread = float((logits - logits.mean(dim=-1, keepdim=True)).square().mean().sqrt())
-    if not (spread > 0 and math.isfinite(spread)):
-        return 1.0
-
-    def loss(log_temperature: float) -> float:
-        scaled = logits / (spread * math.exp(log_temperature))
-        return float(F.cross_entropy(scaled, targets, label_smoothing=smoothing))
-
-    bounds = (-_RANGE, _RANGE)
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-8})
-    return spread * math.exp(float(found.x))
 
 
 def checked_logits(model: nn.Module, inputs: Tensor, targets: Tensor, chunk: int) -> Tensor:

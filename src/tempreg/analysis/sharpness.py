@@ -11,7 +11,7 @@ give true losses, by forward passes, of points they found: lower bounds of the m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from tempreg.analysis.weights import Weights, gaussian, mean_logits_at
 from tempreg.unwrap import unwrap
 
 
+@final
 class Landscape(NamedTuple):
     """What a search looks at: the network in eval mode, its weights, data and temperature."""
 

@@ -7,8 +7,8 @@ spikes), in 32-bit floating point at 45 nm (Horowitz 2014, ISSCC): arithmetic on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, final
 
 import numpy as np
 import torch
@@ -28,20 +28,23 @@ from tempreg.analysis.capture import (
     recording,
 )
 from tempreg.analysis.membrane import histogram
-from tempreg.analysis.operations import by_step, is_binary, operations, weight_layers
+from tempreg.analysis.operations import connections, inputs_by_step, is_binary, operations
 from tempreg.analysis.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 AC_PICOJOULES, MAC_PICOJOULES = 0.9, 4.6
+IN_RASTER = 40
+"""Neurons of a layer whose spikes are kept, of the first sample."""
 _EDGES = np.linspace(-2.0, 3.0, 51)
 Array = NDArray[np.float64]
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
 class Spikes(Result):
-    """Activity by neuron layer, and operations and energy by weight layer, a sample. Final.
+    """Activity by neuron layer, and operations and energy by weight layer, a sample.
 
     `operations` are accumulations or multiply-accumulates as `kinds` says ("AC" or "MAC"),
     where inputs aren't 0; `dense` would be those with no input at 0. `dead` neurons never fire
@@ -59,6 +62,7 @@ class Spikes(Result):
         "energy": ("timestep",),
         "membrane": ("layer", "bin"),
         "membrane_edges": ("edge",),
+        "raster": ("layer", "neuron", "timestep"),
     }
     units: ClassVar[dict[str, str]] = {
         "rate": "spikes a neuron and timestep",
@@ -69,6 +73,7 @@ class Spikes(Result):
         "energy": "energy (nJ a sample)",
         "membrane": "share of neurons and timesteps",
         "membrane_edges": "h / v_threshold",
+        "raster": "spikes of the first sample",
     }
     layers: list[str]
     weight_layers: list[str]
@@ -81,6 +86,7 @@ class Spikes(Result):
     energy: Array
     membrane: Array
     membrane_edges: Array
+    raster: Array = field(default_factory=lambda: np.zeros((0, 0, 0)))
 
     def table(self) -> str:
         """Rates by layer and step, operations by weight layer, and the energy."""
@@ -102,7 +108,7 @@ class Spikes(Result):
 
     def figure(self) -> Figure:
         """Rates, dead and saturated neurons, operations, energy by step, membrane potentials."""
-        from tempreg.report.spikes import spikes_figure
+        from tempreg.analysis.figures.spikes import spikes_figure
 
         return spikes_figure(self)
 
@@ -133,7 +139,7 @@ def spikes(
     if not isinstance(inputs, Tensor) or not inputs.shape[batch_dim(inputs)]:
         raise ValueError("inputs must be a tensor of at least one sample, not a loader")
     check_finite(inputs)
-    neurons, weights = find_neurons(model, is_neuron), weight_layers(model)
+    neurons, weights = find_neurons(model, is_neuron), connections(model)
     samples = inputs.shape[batch_dim(inputs)]
     activity: dict[str, _Activity] = {}
     synapses: dict[str, _Synapses] = {}
@@ -149,10 +155,20 @@ def spikes(
                     over_time(name, [call.output for call in made], times, batch),
                 )
             for name, layer in weights.items():
-                if found := by_step(name, calls[name], times, batch):
+                if found := inputs_by_step(name, calls[name], times, batch):
                     synapses.setdefault(name, _Synapses(layer, times)).add(found)
     if not activity:
         raise ValueError("none of the layers of neurons ran in the forward pass")
+    return _result(activity, synapses, samples, times, chunk)
+
+
+def _result(
+    activity: dict[str, _Activity],
+    synapses: dict[str, _Synapses],
+    samples: int,
+    times: int,
+    chunk: int,
+) -> Spikes:
     kinds = ["AC" if s.binary else "MAC" for s in synapses.values()]
     done = np.stack([s.done for s in synapses.values()]) / samples if synapses else _empty(times)
     dense = np.stack([s.dense for s in synapses.values()]) / samples if synapses else _empty(times)
@@ -169,6 +185,7 @@ def spikes(
         energy=costs @ done / 1000,
         membrane=np.stack([a.potential / max(a.potential.sum(), 1) for a in activity.values()]),
         membrane_edges=_EDGES,
+        raster=np.stack([a.raster for a in activity.values()]),
         settings={
             "samples": samples,
             "T": times,
@@ -179,22 +196,35 @@ def spikes(
     )
 
 
+def _raster(fires: Tensor) -> Array:
+    """[IN_RASTER, T] of one sample's [T, N]: neurons evenly over the layer, NaN beyond its last."""
+    neurons = fires.shape[1]
+    shown = torch.linspace(0, neurons - 1, min(IN_RASTER, neurons)).round().long()
+    found = np.full((IN_RASTER, len(fires)), np.nan)
+    found[: len(shown)] = fires[:, shown.to(fires.device)].T.double().cpu().numpy()
+    return found
+
+
 def _empty(steps: int) -> Array:
     return np.zeros((0, steps))
 
 
+@final
 class _Activity:
-    """Sums over chunks of one neuron layer. Final."""
+    """Sums over chunks of one neuron layer."""
 
     def __init__(self, module: nn.Module) -> None:
         self.module, self.samples = module, 0
         self.per_step: Array = np.zeros(0)
+        self.raster: Array = np.zeros((0, 0))
         self.fired = self.silent = torch.zeros(())
         self.potential: Array = np.zeros(len(_EDGES) - 1)
 
     def add(self, currents: Tensor, spikes: Tensor) -> None:
         """[T, B, *N] of one chunk."""
         fires = spikes != 0
+        if not self.samples:
+            self.raster = _raster(fires[:, 0].flatten(1))
         per_neuron = fires.flatten(2).sum(dim=(0, 1))
         self.fired = self.fired + per_neuron
         self.silent = self.silent + (fires.shape[0] * fires.shape[1] - per_neuron)
@@ -208,8 +238,9 @@ class _Activity:
         return self.per_step / self.samples
 
 
+@final
 class _Synapses:
-    """Sums over chunks of one weight layer. Final."""
+    """Sums over chunks of one weight layer."""
 
     def __init__(self, layer: nn.Module, steps: int) -> None:
         self.layer, self.binary = layer, True

@@ -17,9 +17,13 @@ from tempreg.analysis.per_sample import trainable
 
 
 def parts_by_step(
-    name: str, module: nn.Module, calls: list[Call], grads: Sequence[Tensor | None], steps: int,
+    name: str,
+    module: nn.Module,
+    calls: list[Call],
+    grads: Sequence[Tensor | None],
+    steps: int,
     batch: int,
-) -> dict[str, Tensor]:  # fmt: skip
+) -> dict[str, Tensor]:
     """[T, *shape] for each of a layer's own parameters; NaN where it runs once for all steps.
 
     A layer is split by time where its calls have [T, B, ...] or [T * B, ...], or where there is
@@ -34,8 +38,10 @@ def parts_by_step(
         if len(calls) == steps and x.shape[0] in (1, batch):
             pieces = [(index, x, grad)]
         elif x.shape[0] == steps * batch:
-            pieces = [(t, x_t, g_t) for t, (x_t, g_t) in
-                      enumerate(zip(x.split(batch), grad.split(batch), strict=True))]  # fmt: skip
+            pieces = [
+                (t, x_t, g_t)
+                for t, (x_t, g_t) in enumerate(zip(x.split(batch), grad.split(batch), strict=True))
+            ]
         elif x.shape[:2] == (steps, batch) and not any(module.children()):
             pieces = [(t, x[t : t + 1], grad[t : t + 1]) for t in range(steps)]
         else:

@@ -2,7 +2,8 @@
 
 The network itself is never written to: it is called with other tensors in the place of its
 weights. Moved are the parameters with two or more dimensions that aren't a neuron's own;
-biases and batch norm's scales stay, as in Li et al. (2018, arXiv 1712.09913).
+biases and batch norm's gains stay, as in Li et al. (2018, arXiv 1712.09913), unless the gains are
+asked for.
 """
 
 from __future__ import annotations
@@ -11,23 +12,31 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from tempreg.analysis.capture import chunks
 from tempreg.foreign import constant_parameters
+from tempreg.models.norms import TemporalAccumulatedNorm
 from tempreg.training.streams import stream
 from tempreg.unwrap import unwrap
 
 Weights = dict[str, Tensor]
 
 
-def moved_weights(model: nn.Module) -> Weights:
-    """The parameters that are moved, by name, detached; ValueError where there are none."""
+def moved_weights(model: nn.Module, *, gains: bool = False) -> Weights:
+    """The parameters that are moved, by name, detached; ValueError where there are none.
+
+    With `gains` also the factors that batch norm has for its channels (`weight`, not `bias`).
+    """
     network = unwrap(model)
     own = constant_parameters(network)
+    norms = [m for m in network.modules() if gains]
+    factors = {id(norm.weight) for norm in norms if isinstance(norm, _BatchNorm)}
+    factors |= {id(norm.gain) for norm in norms if isinstance(norm, TemporalAccumulatedNorm)}
     found = {
         name: p.detach()
         for name, p in network.named_parameters()
-        if p.ndim >= 2 and id(p) not in own and p.is_floating_point()
+        if (p.ndim >= 2 or id(p) in factors) and id(p) not in own and p.is_floating_point()
     }
     if not found:
         raise ValueError(
@@ -50,10 +59,13 @@ def gaussian(weights: Mapping[str, Tensor], seed: int, purpose: str, *place: int
 
 
 def filter_normalised(direction: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> Weights:
-    """d <- d / ||d|| * ||w|| for each filter, a row of the first dimension (Li et al. 2018)."""
+    """d <- d / ||d|| * ||w|| for each filter, a row of the first dimension (Li et al. 2018).
+
+    The gains of a batch norm are one filter: each on its own would only change its sign.
+    """
 
     def norms(x: Tensor) -> Tensor:
-        sizes: Tensor = x.flatten(1).norm(dim=1)
+        sizes: Tensor = x.norm() if x.ndim == 1 else x.flatten(1).norm(dim=1)
         return sizes.view(-1, *[1] * (x.ndim - 1))
 
     return {name: d / norms(d) * norms(weights[name]) for name, d in direction.items()}

@@ -14,14 +14,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import final
 
 from tempreg.errors import RunStopped
 
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
+@final
 class ChildFailed(RunStopped):
-    """A process that was to measure something ended with an error. Final."""
+    """A process that was to measure something ended with an error."""
 
 
 def alone(module: str, *words: str, environment: Mapping[str, str] | None = None) -> float:
@@ -31,9 +33,12 @@ def alone(module: str, *words: str, environment: Mapping[str, str] | None = None
     """
     command = [sys.executable, "-m", "tempreg.bench.alone", module, *words]
     done = subprocess.run(
-        command, env={**os.environ, **(environment or {})}, capture_output=True, text=True,
+        command,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
         raise ChildFailed(f"{' '.join(command[2:])} ended with {done.returncode}: {said[-1]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import final
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +20,9 @@ from tempreg.objectives import TRTLoss
 CONFIDENCE = 0.9
 
 
+@final
 class _Carried(nn.Module):
-    """A neuron that keeps its state from call to call, until `state` is None again. Final."""
+    """A neuron that keeps its state from call to call, until `state` is None again."""
 
     def __init__(self, neuron: nn.Module) -> None:
         super().__init__()
@@ -36,8 +38,9 @@ class _Carried(nn.Module):
         return spikes
 
 
+@final
 class Stepwise:
-    """A network that is shown one timestep after another. Final.
+    """A network that is shown one timestep after another.
 
     Its neurons are those of `model`, which must not be used otherwise at the same time.
     """

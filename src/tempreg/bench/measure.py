@@ -10,14 +10,15 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 Work = Callable[[], object]
 LEAST_ROUNDS = 3
 
 
+@final
 class Ratio(NamedTuple):
-    """What the times of A and B say of A / B. Final.
+    """What the times of A and B say of A / B.
 
     Attributes:
         of_minima: the least time of A over the least time of B.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +20,9 @@ from tempreg.neurons import Neuron
 from tempreg.objectives import TRTLoss
 
 
+@final
 class Setting(NamedTuple):
-    """What a network is measured with; those with `channels` are a csnn. Final."""
+    """What a network is measured with; those with `channels` are a csnn."""
 
     in_channels: int
     size: int
@@ -47,10 +48,14 @@ def network(name: str, variant: str) -> SpikingNetwork:
     options: dict[str, Any] = {} if setting.channels is None else {"channels": setting.channels}
     model = create_model(
         "csnn" if setting.channels else name,
-        num_classes=10, in_channels=setting.in_channels, num_steps=setting.steps,
-        input_size=setting.size, detach_reset=variant == "tempreg, detached reset",
-        backend="reference" if variant == "tempreg, reference" else "auto", **options,
-    )  # fmt: skip
+        num_classes=10,
+        in_channels=setting.in_channels,
+        num_steps=setting.steps,
+        input_size=setting.size,
+        detach_reset=variant == "tempreg, detached reset",
+        backend="reference" if variant == "tempreg, reference" else "auto",
+        **options,
+    )
     if variant == "ReLU":
         exchange(model, Neuron, _ignoring(nn.ReLU))
     for peer in PEERS:
@@ -60,8 +65,9 @@ def network(name: str, variant: str) -> SpikingNetwork:
     return model
 
 
+@final
 class _TorchPool(nn.Module):
-    """2x2 average pooling by torch, as the other libraries' networks have it. Final."""
+    """2x2 average pooling by torch, as the other libraries' networks have it."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C, H // 2, W // 2]."""
@@ -92,9 +98,10 @@ def inputs(setting: Setting) -> Tensor:
     return torch.randn(shape, generator=generator)
 
 
+@final
 @dataclass
 class Step:
-    """A training step that can be repeated. Final."""
+    """A training step that can be repeated."""
 
     model: SpikingNetwork
     steps: int
@@ -110,8 +117,6 @@ def training_step(name: str, variant: str, dtype: torch.dtype = torch.float32) -
     """
     setting = SETTINGS[name]
     model, x = network(name, variant).to(dtype), inputs(setting).to(dtype)
-    y = torch.arange(setting.batch) % 10
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     criterion: Callable[[Tensor, Tensor], Tensor]
     if variant in (*OURS, "ReLU"):
         criterion = TRTLoss(model, lam=LAM, decay=DECAY, eps=EPS, eta=ETA)
@@ -119,10 +124,24 @@ def training_step(name: str, variant: str, dtype: torch.dtype = torch.float32) -
         if x.ndim == 4:
             x = x.expand(setting.steps, *x.shape)
         criterion = lambda outputs, targets: published_loss(model, outputs, targets)  # noqa: E731
+    step = repeated(model, x, setting.batch, criterion)
     fuse = "0" if variant == "tempreg, plain" else "1"
 
     def run() -> list[Tensor]:
         os.environ["TEMPREG_FUSE"] = fuse
+        return step()
+
+    return Step(model, setting.steps, setting.batch, run)
+
+
+def repeated(
+    model: nn.Module, x: Tensor, batch: int, criterion: Callable[[Tensor, Tensor], Tensor]
+) -> Callable[[], list[Tensor]]:
+    """Forward, objective, backward, Adam (1e-3); returns logits and gradients."""
+    y = torch.arange(batch) % 10
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def run() -> list[Tensor]:
         outputs = model(x)
         loss = criterion(outputs, y)
         optimizer.zero_grad()
@@ -131,4 +150,4 @@ def training_step(name: str, variant: str, dtype: torch.dtype = torch.float32) -
         optimizer.step()
         return [outputs, *gradients]
 
-    return Step(model, setting.steps, setting.batch, run)
+    return run

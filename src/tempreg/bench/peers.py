@@ -14,14 +14,15 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
 
+@final
 class _SpikingJelly(nn.Module):
-    """LIFNode in its multi-step mode. Final."""
+    """LIFNode in its multi-step mode."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,9 +32,13 @@ class _SpikingJelly(nn.Module):
             for name in ("neuron", "surrogate", "functional")
         )
         self.node = neuron.LIFNode(
-            tau=2.0, decay_input=False, v_threshold=1.0, v_reset=0.0,
-            surrogate_function=surrogate.PiecewiseQuadratic(alpha=1.0), step_mode="m",
-        )  # fmt: skip
+            tau=2.0,
+            decay_input=False,
+            v_threshold=1.0,
+            v_reset=0.0,
+            surrogate_function=surrogate.PiecewiseQuadratic(alpha=1.0),
+            step_mode="m",
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Spikes."""
@@ -42,8 +47,9 @@ class _SpikingJelly(nn.Module):
         return spikes
 
 
+@final
 class _Triangle(torch.autograd.Function):
-    """A step whose derivative is max(0, 1 - |u|), for snnTorch, which has none such. Final."""
+    """A step whose derivative is max(0, 1 - |u|), for snnTorch, which has none such."""
 
     @staticmethod
     def forward(ctx: Any, u: Tensor) -> Tensor:
@@ -59,8 +65,9 @@ class _Triangle(torch.autograd.Function):
         return slope
 
 
+@final
 class _SnnTorch(nn.Module):
-    """Leaky in a loop over time, as its users write it. Final."""
+    """Leaky in a loop over time, as its users write it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,8 +85,9 @@ class _SnnTorch(nn.Module):
         return torch.stack(spikes)
 
 
+@final
 class _Norse(nn.Module):
-    """LIFBox in a loop over time. Final."""
+    """LIFBox in a loop over time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,9 +106,10 @@ class _Norse(nn.Module):
         return torch.stack(spikes)
 
 
+@final
 @dataclass(frozen=True)
 class Peer:
-    """Another library's LIF. Final.
+    """Another library's LIF.
 
     Attributes:
         name: as its authors write it.

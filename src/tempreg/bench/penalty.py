@@ -64,9 +64,12 @@ def measure(results: Results, quick: bool) -> None:
                 for name in ways
             }
             results.values(
-                "peak memory", setting, {**peak, "the parameters": 4.0 * count}, "the parameters",
+                "peak memory",
+                setting,
+                {**peak, "the parameters": 4.0 * count},
+                "the parameters",
                 "bytes",
-            )  # fmt: skip
+            )
     _share(results, quick)
 
 

@@ -15,26 +15,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from tempreg.bench.measure import ratio
 from tempreg.errors import RequestError, RunStopped
 from tempreg.files import replacing
 
+Number = float | str
+"""A field of a row; '' where it has none."""
 PEERS = ("spikingjelly", "snntorch", "norse")
 
 
+@final
 class Disagreement(RunStopped):
-    """Two ways to do the same thing gave different results, so no time was taken. Final."""
+    """Two ways to do the same thing gave different results, so no time was taken."""
 
 
+@final
 class BenchmarkFileError(RequestError):
-    """A file that is no result of `tempreg bench`; the message says why. Final."""
+    """A file that is no result of `tempreg bench`; the message says why."""
 
 
+@final
 @dataclass(frozen=True)
 class Row:
-    """One comparison; see the module's docstring. Final. Empty fields are ''."""
+    """One comparison; see the module's docstring. Empty fields are ''."""
 
     part: str
     measure: str
@@ -95,9 +100,10 @@ def _rounded(value: float | str) -> float | str:
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
+@final
 @dataclass
 class Results:
-    """Collects the rows of one part, and prints each. Final."""
+    """Collects the rows of one part, and prints each."""
 
     part: str
     rows: list[Row] = field(default_factory=list)
@@ -113,45 +119,46 @@ class Results:
                 continue
             found = ratio(values, times[base])
             self._add(
-                "time", setting, name, base, (min(values), min(times[base])), "s",
-                spread=(found.of_minima, found.median, found.lower, found.upper),
+                (min(values), min(times[base])),
+                (found.of_minima, found.median, found.lower, found.upper),
+                measure="time",
+                setting=setting,
+                a=name,
+                b=base,
+                unit="s",
                 rounds=found.rounds,
-            )  # fmt: skip
+            )
 
     def values(
         self, measure: str, setting: str, values: Mapping[str, float], base: str, unit: str
     ) -> None:
         """The same for single values by way."""
+        where: dict[str, Any] = {"measure": measure, "setting": setting, "b": base, "unit": unit}
         for name, value in values.items():
             if name != base:
                 share = value / values[base] if values[base] else ""
-                self._add(
-                    measure, setting, name, base, (value, values[base]), unit, spread=(share,)
-                )
+                self._add((value, values[base]), (share,), a=name, **where)
 
     def single(
-        self,
-        measure: str,
-        setting: str,
-        name: str,
-        value: float,
-        unit: str,
-        error: float | str = "",
+        self, measure: str, setting: str, name: str, value: float, unit: str, error: Number = ""
     ) -> None:
         """A row with one value and nothing to compare it with."""
-        self._add(measure, setting, name, "", (value, ""), unit, error=error)
+        where: dict[str, Any] = {
+            "measure": measure,
+            "setting": setting,
+            "a": name,
+            "b": "",
+            "unit": unit,
+        }
+        self._add((value, ""), a_error=_rounded(error), **where)
 
     def _add(
-        self, measure: str, setting: str, a: str, b: str,
-        values: tuple[float, float | str], unit: str, *,
-        spread: tuple[float | str, ...] = (), rounds: int | str = "", error: float | str = "",
-    ) -> None:  # fmt: skip
+        self, values: tuple[float, Number], spread: tuple[Number, ...] = (), **others: Any
+    ) -> None:
+        """A row of these values, ratio and quartiles; `others` are fields by name."""
         names = ("a_value", "b_value", "ratio", "median", "lower", "upper")
         numbers: dict[str, Any] = dict(zip(names, map(_rounded, (*values, *spread)), strict=False))
-        row = Row(
-            part=self.part, measure=measure, setting=setting, a=a, b=b, unit=unit, rounds=rounds,
-            a_error=_rounded(error), **numbers, **machine(),
-        )  # fmt: skip
+        row = Row(part=self.part, **others, **numbers, **machine())
         self.rows.append(row)
         print(described(row), flush=True)
 

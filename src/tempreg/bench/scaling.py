@@ -8,7 +8,7 @@ Adam's averages, which don't grow with T or the batch.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import torch
 
@@ -17,13 +17,15 @@ from tempreg.bench.alone import alone as in_a_process
 from tempreg.bench.alone import measures_memory, peak_bytes
 from tempreg.bench.fit import exponent
 from tempreg.bench.measure import alternate
+from tempreg.bench.networks import repeated
 from tempreg.bench.results import Results
 from tempreg.models.vgg import PlainNetwork
 from tempreg.objectives import TRTLoss
 
 
+@final
 class Size(NamedTuple):
-    """What a step is taken with. Final."""
+    """What a step is taken with."""
 
     steps: int = 4
     batch: int = 8
@@ -43,24 +45,15 @@ def training_step(size: Size, backend: str = "auto") -> Callable[[], list[torch.
     """Forward, TRT objective, backward and Adam; returns the logits and the gradients."""
     torch.manual_seed(0)
     model = PlainNetwork(
-        [size.width] * size.depth, input_size=16, num_classes=10, in_channels=2,
-        num_steps=size.steps, backend=backend,
-    )  # fmt: skip
-    criterion = TRTLoss(model)
-    optimizer = torch.optim.Adam(model.parameters())
+        [size.width] * size.depth,
+        input_size=16,
+        num_classes=10,
+        in_channels=2,
+        num_steps=size.steps,
+        backend=backend,
+    )
     x = (torch.rand(size.steps, size.batch, 2, 16, 16) < 0.2).float()
-    y = torch.arange(size.batch) % 10
-
-    def run() -> list[torch.Tensor]:
-        outputs = model(x)
-        loss = criterion(outputs, y)
-        optimizer.zero_grad()
-        loss.backward()
-        gradients = [p.grad for p in model.parameters() if p.grad is not None]
-        optimizer.step()
-        return [outputs, *gradients]
-
-    return run
+    return repeated(model, x, size.batch, TRTLoss(model))
 
 
 def alone(*size: str) -> int:

@@ -24,15 +24,17 @@ def run(words: Sequence[str]) -> int:
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="default: all")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE.csv",
+        "--out",
+        type=Path,
+        metavar="FILE.csv",
         help="keep the results here, after each part; those of other parts stay",
-    )  # fmt: skip
+    )
     parser.add_argument("--resume", action="store_true", help="skip the parts that FILE.csv has")
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds")
     args = parser.parse(words)
     for part in args.parts:
         if part not in PARTS:
-            from tempreg.config.structure import suggest
+            from tempreg.words import suggest
 
             hint = suggest(part, PARTS) or f": the parts are {', '.join(PARTS)}"
             parser.error(f"unknown part {part!r}{hint}")

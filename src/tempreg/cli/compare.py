@@ -2,50 +2,77 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tempreg.cli.analyze import QUANTITIES
-from tempreg.cli.parser import Parser, add_settings, config_from, settings_in
+from tempreg.cli.parser import Parser, add_settings, settings_in, whole
+from tempreg.cli.planned import ANALYSES, OBJECTIVES, SEEDS, planned
+from tempreg.cli.report import reported
+from tempreg.cli.trust import add_trust, trust_from, trust_in_comparison
 
 if TYPE_CHECKING:
-    from tempreg.study.collect import Row
-    from tempreg.study.plan import Plan
+    from tempreg.runs.own.trust import Trust
+    from tempreg.study.plan.plan import Plan
 
-OBJECTIVES = (
-    "rate,step,step+mse,step+l2,step+mse+l2,step+trt,trt,tet,smooth,anytime,anytime+kd,anytime+trt"
-)
+EXAMPLES = """\
+tempreg compare nmnist-trt --objectives rate,trt --seeds 5 --out studies/first
+tempreg compare nmnist-trt --objectives trt --sweep lam=1e-4,1e-3 --out studies/lam
+tempreg compare --out studies/first                                # go on with it
+tempreg compare --out studies/first --seeds 10 --add tet           # let it grow"""
 
 
-def run(words: Sequence[str]) -> int:
-    """The command; returns its exit code: 1 where a run failed."""
+def _parser() -> Parser:
     parser = Parser(
         prog="tempreg compare",
         description="Train several objectives on the same data, network, seeds and budget, and "
-        "report how they differ. The same command continues a study that was stopped.",
+        "report how they differ. The same command continues a study that was stopped, and so does "
+        "--out alone; with --seeds, --add or --analyses it grows, and nothing is run again.",
+        examples=EXAMPLES,
+        add_help=False,
     )
     parser.add_argument(
-        "source", nargs="?", metavar="PRESET|FILE.yaml", help="settings that all runs share"
+        "source",
+        nargs="?",
+        metavar="PRESET|FILE.yaml",
+        help="settings that all runs share; of a study that has begun, its own",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the study's folder")
     parser.add_argument(
         "--objectives",
-        default=OBJECTIVES,
         metavar="ARM,...",
         help="arms: an objective, with settings as trt@lam=1e-3, with a name of its own as "
-        "again=step (default: %(default)s)",
+        f"again=step (default: {OBJECTIVES})",
     )
-    parser.add_argument("--seeds", type=int, default=10, help="runs an arm (default: 10)")
+    parser.add_argument(
+        "--add", metavar="ARM,...", help="arms that come to the study in --out, which has begun"
+    )
+    parser.add_argument(
+        "--seeds",
+        type=whole(1, 10_000),
+        help=f"runs an arm (default: {SEEDS}); of a study that has begun, how many it grows to",
+    )
     parser.add_argument("--reference", help="arm the others are compared with (default: the first)")
+    _add_trials(parser)
+    _add_analyses(parser)
+    _add_running(parser)
+    add_trust(parser)
+    add_settings(parser, without=("objective.name", "seed"))
+    return parser
+
+
+def _add_trials(parser: Parser) -> None:
+    """What each arm's own settings are chosen by."""
     parser.add_argument(
         "--trials",
-        type=int,
-        default=0,
+        type=whole(0, 1000),
         help="values of its own setting that each arm may try on validation (default: 0)",
+    )
+    parser.add_argument(
+        "--trial-seeds", type=whole(1, 1000), help="how often each is tried (default: 2)"
     )
     parser.add_argument(
         "--search",
@@ -62,17 +89,30 @@ def run(words: Sequence[str]) -> int:
         metavar="SETTING=VALUE,...",
         help="run each arm at each of these values, as lam=1e-5,1e-4; several make a grid",
     )
+
+
+def _add_analyses(parser: Parser) -> None:
+    """What is measured of each run when it is trained."""
     parser.add_argument(
         "--analyses",
-        default="gradients,fisher,flatness,spikes",
         metavar="QUANTITY,...",
-        help="what is analysed of each run, or none (default: %(default)s)",
+        help=f"what is analysed of each run, or none (default: {ANALYSES}); of a study that has "
+        "begun, what is analysed beside",
     )
     parser.add_argument(
-        "--samples", type=int, default=64, help="samples of each analysis (default: 64)"
+        "--samples",
+        type=whole(1, 1_000_000),
+        help="samples of each analysis (default: 1024)",
     )
     parser.add_argument(
-        "--jobs", type=int, help="runs at once (default: as many as cores, or GPUs)"
+        "--draws", type=whole(1, 10_000), help="of the weight noise, at each strength (default: 20)"
+    )
+
+
+def _add_running(parser: Parser) -> None:
+    """How the study is run, which changes nothing of what comes out."""
+    parser.add_argument(
+        "--jobs", type=whole(1, 1000), help="runs at once (default: as many as cores, or GPUs)"
     )
     parser.add_argument(
         "--slurm",
@@ -93,88 +133,63 @@ def run(words: Sequence[str]) -> int:
         help="of the study in --out, whose settings count, run one run, as runs/trt/000, or none "
         "and make the report: report",
     )
-    add_settings(parser, without=("objective.name", "seed"))
+
+
+def run(words: Sequence[str]) -> int:
+    """The command; returns its exit code: 1 where a run failed."""
+    parser = _parser()
     args = parser.parse(words)
     if args.only is not None:
         if args.source is not None or args.slurm or settings_in(args):
             parser.error("--only goes with --out alone, for the study there has its settings")
-        return _only(args.only, args.out)
-    if args.source is None:
-        parser.error("name a preset or a .yaml file")
+        return _only(args.only, args.out, trust_from(args))
     if args.sbatch and not args.slurm:
         parser.error("--sbatch is for the job files of --slurm")
     if any("\n" in option for option in args.sbatch):
         parser.error("--sbatch takes one option, on one line; give it several times for several")
-    config = config_from(args.source, args)
+    plan = planned(args, words)
 
-    from tempreg.config import ConfigError
-    from tempreg.study.arms import parse_arms, swept
-    from tempreg.study.driver import Study, command_line, locked, visible_gpus
-    from tempreg.study.plan import check_first_runs, check_folder, make_plan, write_plan
+    from tempreg.study.announced import plan_lines
+    from tempreg.study.driver import Study
+    from tempreg.study.process import visible_gpus
     from tempreg.study.progress import study_progress
-    from tempreg.study.slurm import write_jobs
 
-    arms = swept(parse_arms(args.objectives), args.sweep)
-    analyses = () if args.analyses == "none" else tuple(args.analyses.split(","))
-    for name in analyses:
-        if name not in QUANTITIES:
-            raise ConfigError(f"unknown analysis {name!r}: choose of {', '.join(QUANTITIES)}")
-    if args.samples < 1:
-        raise ConfigError(f"--samples must be >= 1, got {args.samples}")
-    if "fisher" in analyses and not config.fisher_every:
-        config = replace(config, fisher_every=config.epochs)  # after the first epoch and the last
-    plan = make_plan(
-        args.source,
-        config,
-        arms,
-        args.seeds,
-        reference=args.reference or arms[0].name,
-        trials=args.trials,
-        search=tuple(args.search),
-        analyses=analyses,
-        samples=args.samples,
-        command=command_line(["compare", *words]),
-    )
-    check_first_runs(plan)
     if args.slurm:
-        check_folder(plan, args.out)
-        with locked(args.out):
-            write_plan(plan, args.out)
-            submit = write_jobs(plan, args.out, options=args.sbatch, jobs=args.jobs)
-        print(f"submit it with: bash {shlex.quote(str(submit))}")
-        return 0
+        return _write_jobs(plan, args)
     jobs = args.jobs or len(visible_gpus()) or os.cpu_count() or 1
-    study = Study(plan, args.out, jobs, study_progress())
+    for line in plan_lines(plan, args.out, jobs):
+        print(line, flush=True)
+    study = Study(plan, args.out, jobs, study_progress(), trust_in_comparison(args))
     failed = study.run()
-    _report(plan, args.out, study.chosen)
+    reported(plan, args.out, study.chosen)
     return 1 if failed else 0
 
 
-def _report(plan: Plan, root: Path, chosen: dict[str, dict[str, Any]]) -> list[Row]:
-    """Gather the results, write the report, and say where; returns a row a run."""
-    from tempreg.study.collect import collect, write_results
-    from tempreg.study.report import write_study_report
+def _write_jobs(plan: Plan, args: argparse.Namespace) -> int:
+    from tempreg.files import as_word
+    from tempreg.study.driver import locked
+    from tempreg.study.plan.growing import check_folder, write_plan
+    from tempreg.study.slurm import write_jobs
 
-    rows = collect(plan, root, chosen)
-    write_results(rows, root)
-    for path in write_study_report(root):
-        print(path)
-    return rows
+    check_folder(plan, args.out)
+    with locked(args.out):
+        write_plan(plan, args.out)
+        trust = trust_in_comparison(args)
+        submit = write_jobs(plan, args.out, options=args.sbatch, jobs=args.jobs, trust=trust)
+    print(f"submit it with: bash {shlex.quote(as_word(submit))}")
+    return 0
 
 
-def _only(name: str, root: Path) -> int:
+def _only(name: str, root: Path, trust: Trust) -> int:
     """One run of a study, or its report; the exit code is 1 where a run failed or is missing."""
-    from tempreg.files import write_json
-    from tempreg.study.driver import Study, choose, locked
-    from tempreg.study.plan import read_plan
+    from tempreg.study.driver import Study, decided, locked
+    from tempreg.study.plan.plan import read_plan
     from tempreg.study.progress import study_progress
     from tempreg.study.slurm import REPORT
 
     plan = read_plan(root)
     if name != REPORT:
-        return 1 if Study(plan, root, 1, study_progress()).run_one(name) else 0
+        return 1 if Study(plan, root, 1, study_progress(), trust).run_one(name) else 0
     with locked(root):
-        chosen = choose(plan, plan.trial_runs(root))
-        write_json(root / "chosen.json", chosen)
-        rows = _report(plan, root, chosen)
+        rows = reported(plan, root, decided(plan, root))
     return 0 if all(row["status"] == "finished" for row in rows) else 1

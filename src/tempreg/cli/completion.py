@@ -7,13 +7,11 @@ typed to `answer_for` instead of parsing. Nothing heavier than that parser is im
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import os
-import typing
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from tempreg.cli.answering import answer_for
 from tempreg.cli.parser import Parser
 
 SHELLS = ("bash", "zsh", "fish")
@@ -40,11 +38,13 @@ def answer_shell(commands: Mapping[str, str]) -> None:
     """Say what may come next at the end of COMP_LINE, and end the process."""
     from argcomplete.lexers import split_line
 
+    from tempreg.cli.main import module_of
+
     line, point = os.environ["COMP_LINE"], int(os.environ["COMP_POINT"])
     typed: list[str] = split_line(line, point)[3]  # whole words before the one being typed
     if typed[1:] and typed[1] in commands:
         os.environ["_ARGCOMPLETE"] = "2"  # its parser starts after two words: tempreg and its name
-        importlib.import_module(f"tempreg.cli.{typed[1]}").run([])
+        importlib.import_module(module_of(typed[1])).run([])
         return
     parser = Parser(prog="tempreg")
     named = parser.add_subparsers()
@@ -52,45 +52,3 @@ def answer_shell(commands: Mapping[str, str]) -> None:
         named.add_parser(name, help=summary)
     parser.add_argument("--version", action="store_true", help="print the version")
     answer_for(parser)
-
-
-def answer_for(parser: argparse.ArgumentParser) -> None:
-    """Say what may come next for this parser, and end the process."""
-    from argcomplete import autocomplete
-    from argcomplete.completers import ChoicesCompleter
-
-    values = _values_of_settings()
-    for action in parser._actions:
-        if action.dest == "source":
-            _set_completer(action, _presets_and_files)
-        elif action.dest in values:
-            _set_completer(action, ChoicesCompleter(dict.fromkeys(values[action.dest], "")))
-    autocomplete(parser, always_complete_options=False)
-
-
-def _set_completer(action: argparse.Action, completer: Any) -> None:
-    action.completer = completer  # type: ignore[attr-defined]  # where argcomplete looks for it
-
-
-def _presets_and_files(prefix: str, **_: Any) -> Iterable[str]:
-    """Presets, and YAML files below the folder that is being typed."""
-    from argcomplete.completers import FilesCompleter
-
-    from tempreg.config import PRESETS
-
-    files: Iterable[str] = FilesCompleter(allowednames=("yaml", "yml"))(prefix)
-    return [*PRESETS, *files]
-
-
-def _values_of_settings() -> dict[str, list[str]]:
-    """What each setting may be, by its dotted name, where that is a short list."""
-    from tempreg.config.objective_names import BASES, PUBLISHED
-    from tempreg.config.structure import leaves
-
-    values: dict[str, list[str]] = {"objective.name": [*PUBLISHED, *BASES]}
-    for dotted, kind, _ in leaves():
-        if kind is bool:
-            values[dotted] = ["true", "false"]
-        elif typing.get_origin(kind) is typing.Literal:
-            values[dotted] = list(typing.get_args(kind))
-    return values

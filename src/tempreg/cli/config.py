@@ -9,7 +9,12 @@ from tempreg.cli.parser import Parser, add_settings, config_from
 
 def run(words: Sequence[str]) -> int:
     """The command; returns its exit code."""
-    parser = Parser(prog="tempreg config", description="Print all settings as YAML.")
+    parser = Parser(
+        prog="tempreg config",
+        description="Print all settings as YAML.",
+        examples="tempreg config nmnist-trt --epochs 5 > mine.yaml",
+        add_help=False,
+    )
     parser.add_argument("source", metavar="PRESET|FILE.yaml")
     add_settings(parser)
     args = parser.parse(words)

@@ -1,4 +1,4 @@
-"""`tempreg data`: what data sets there are, whether their files are right, and how to get them."""
+"""`tempreg data`: what data sets there are, whether files are right, how to get and cut them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tempreg.cli.data_cut import add_cut, add_show, run_cut, run_show
 from tempreg.cli.parser import Parser
 from tempreg.errors import one_line
 
@@ -22,6 +23,8 @@ def run(words: Sequence[str]) -> int:
     commands.add_parser("list", help="all data sets, where each is looked for, what is missing")
     check = commands.add_parser("check", help="read every file; name the damaged ones (exit 1)")
     fetch = commands.add_parser("fetch", help="download a data set, or say which files to get")
+    add_cut(commands)
+    add_show(commands)
     for command in (check, fetch):
         command.add_argument("name", metavar="NAME", help="see `tempreg data list`")
     for command, flags in ((check, ("--data", "--data.path")), (fetch, ("--to",))):
@@ -31,10 +34,14 @@ def run(words: Sequence[str]) -> int:
     args = parser.parse(words)
 
     from tempreg.data import DataError, DataOptions
-    from tempreg.data.embedded import Embedded
+    from tempreg.data.sources.embedded import Embedded
 
     if args.command == "list":
         return _list()
+    if args.command == "cut":
+        return run_cut(args)
+    if args.command == "show":
+        return run_show(args)
     source = _source(args.name)
     if args.path is not None and isinstance(source, Embedded):
         raise DataError(f"{source.name} ships with tempreg: leave the folder out")
@@ -43,8 +50,8 @@ def run(words: Sequence[str]) -> int:
 
 
 def _source(name: str) -> Source:
-    from tempreg.config.structure import suggest
     from tempreg.data import SOURCES, DataError
+    from tempreg.words import suggest
 
     if name not in SOURCES:
         hint = suggest(name, SOURCES) or f": there are {', '.join(SOURCES)}"
@@ -54,7 +61,7 @@ def _source(name: str) -> Source:
 
 def _list() -> int:
     from tempreg.data import SOURCES, DataError, DataOptions
-    from tempreg.data.embedded import Embedded
+    from tempreg.data.sources.embedded import Embedded
 
     width = max(map(len, SOURCES))
     for name, source in SOURCES.items():
@@ -85,6 +92,7 @@ def _how(source: Source) -> str:
 def _check(source: Source, options: DataOptions) -> int:
     from tempreg.data import DataError
     from tempreg.data.base import SPLITS
+    from tempreg.data.splits.enough import lacking
 
     folder = source.folder(options)
     try:
@@ -97,6 +105,8 @@ def _check(source: Source, options: DataOptions) -> int:
     except DataError as error:
         print(f"tempreg: {one_line(error)}", file=sys.stderr)
         return 1
+    for remark in found.remarks:
+        print(one_line(remark))
     names = [one_line(name) for name in found.classes]
     width = max(5, *map(len, names))
     print(f"{'':{width}}  " + "  ".join(f"{name:>10}" for name in SPLITS))
@@ -107,17 +117,44 @@ def _check(source: Source, options: DataOptions) -> int:
     print(f"{'all':{width}}  {totals}")
     print(f"size: {found.size}")
     if folder.is_dir():
-        files = [path for path in folder.rglob("*") if path.is_file()]
-        print(f"files: {len(files):,}, {sum(f.stat().st_size for f in files):,} bytes in {folder}")
+        for line in _files(source, folder):
+            print(one_line(line))
+    if found.blank:
+        some = ", ".join(found.blank[:3]) + (", ..." if len(found.blank) > 3 else "")
+        print(one_line(f"one colour all over: {len(found.blank)} ({some})"))
+    useless = False
+    try:
+        for remark in lacking(source.name, found.classes, found.counts):
+            print(one_line(remark))
+    except DataError as error:
+        useless = True
+        print(f"tempreg: {one_line(error)}", file=sys.stderr)
     for fault in found.faults:
         print(f"tempreg: {one_line(fault)}", file=sys.stderr)
     print(f"damaged: {len(found.faults)}")
-    return 1 if found.faults else 0
+    return 1 if found.faults or useless else 0
+
+
+def _files(source: Source, folder: Path) -> list[str]:
+    """How many files a data set has; in an own folder those that aren't read are counted apart."""
+    from tempreg.data.formats.images import IMAGE_SUFFIXES
+    from tempreg.data.formats.recordings import READERS
+    from tempreg.data.layout.class_folders import files_below
+
+    files = files_below(folder, None)
+    suffixes = {"image-folder": IMAGE_SUFFIXES, "event-folder": frozenset(READERS)}.get(source.name)
+    strays = [] if suffixes is None else [f for f in files if f.suffix.lower() not in suffixes]
+    size = sum(f.stat().st_size for f in files) - sum(f.stat().st_size for f in strays)
+    found = [f"files: {len(files) - len(strays):,}, {size:,} bytes in {folder}"]
+    if strays:
+        some = ", ".join(map(str, strays[:3])) + (", ..." if len(strays) > 3 else "")
+        found.append(f"other files, not read: {len(strays):,} ({some})")
+    return found
 
 
 def _fetch(source: Source, options: DataOptions) -> int:
-    from tempreg.data.embedded import Embedded
-    from tempreg.data.fetch import fetch
+    from tempreg.data.fetch.fetch import fetch
+    from tempreg.data.sources.embedded import Embedded
 
     folder = source.folder(options)
     print(f"{source.title} ({source.name}); licence: {source.licence}")

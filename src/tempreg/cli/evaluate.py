@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tempreg.cli.parser import Parser
 from tempreg.cli.tables import per_step_table
+from tempreg.cli.trust import add_trust, trust_from
+from tempreg.errors import one_line
 
 
 def run(words: Sequence[str]) -> int:
@@ -20,23 +22,32 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--batch-size", type=int, help="samples at once (default: as trained)")
     parser.add_argument("--num-steps", type=int, help="timesteps T (default: as trained)")
     parser.add_argument("--backend", help="how LIF neurons are run (default: as trained)")
-    parser.add_argument("--device", help="auto, cpu or cuda (default: as trained)")
+    parser.add_argument("--device", help="auto, cpu or cuda (default: as trained, or cpu)")
     parser.add_argument("--precision", help="of the arithmetic (default: as trained)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    add_trust(parser)
     args = parser.parse(words)
 
     import json
     from dataclasses import asdict
 
-    from tempreg.runs import evaluate_run
+    from tempreg.cautions import CHOSEN_ON_TEST
+    from tempreg.runs import cautions_of, chosen_on_test, evaluate_run
 
     names = ("batch_size", "num_steps", "backend", "device", "precision")
     changes = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    result = evaluate_run(args.run, args.split, **changes)
+    result = evaluate_run(args.run, args.split, trust_code=trust_from(args), **changes)
+    marked = args.split == "test" and chosen_on_test(args.run)
+    cautions = cautions_of(args.run) if args.split != "train" else []
     if args.json:
-        print(json.dumps({"split": args.split, "accuracy": result.accuracy, **asdict(result)}))
+        mark = {"chosen_on_test": True, "caution": CHOSEN_ON_TEST} if marked else {}
+        mark |= {"cautions": cautions} if cautions else {}
+        told = {"split": args.split, "accuracy": result.accuracy, **asdict(result), **mark}
+        print(json.dumps(told))
     else:
         print(per_step_table({f"{args.split} accuracy": result.accuracy_per_step}))
-        terms = "".join(f"  {name} {value:.4f}" for name, value in result.terms.items())
+        terms = "".join(f"  {one_line(name)} {value:.4f}" for name, value in result.terms.items())
         print(f"loss {result.loss:.4f}  ={terms}")
+        for caution in (*cautions, *([CHOSEN_ON_TEST] if marked else ())):
+            print(one_line(caution))
     return 0

@@ -22,17 +22,27 @@ COMMANDS = {
     "train": "train a network from a preset or a YAML file",
     "evaluate": "accuracy of a finished run at every timestep",
     "analyze": "gradients, Fisher information and more of a finished run",
+    "audit": "ask a network whether it is what it says it is",
     "compare": "train several objectives alike, and report how they differ",
     "report": "make the report of a study or a run again, from its files",
     "predict": "class and confidence of images or recordings, by timestep",
-    "export": "write a finished run's network as NIR, ONNX or a torch.export program",
-    "data": "list, check and fetch data sets",
+    "calibrate": "how sure a run's network must be to answer early, at a bounded risk",
+    "export": "write a finished run's network as C, NIR, ONNX or a torch.export program",
+    "import": "take a network in from a NIR graph, to evaluate, train and export it",
+    "data": "list, check and fetch data sets; cut long recordings",
     "presets": "list the presets",
     "config": "print the settings of a preset or file as YAML",
     "bench": "time and memory as ratios, beside other libraries where installed",
     "completion": "print what makes a shell complete all of this with Tab",
 }
 """What each does. `tempreg NAME` is the function `run` of the module `tempreg.cli.NAME`."""
+_MODULES = {"import": "importing"}
+"""Those whose name is a word of Python's."""
+
+
+def module_of(command: str) -> str:
+    """Where a command is."""
+    return f"tempreg.cli.{_MODULES.get(command, command)}"
 
 
 def _help() -> str:
@@ -86,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(__version__)
         return 0
     if words[0] not in COMMANDS:
-        from tempreg.config.structure import suggest
+        from tempreg.words import suggest
 
         hint = suggest(words[0], COMMANDS) or f": the commands are {', '.join(COMMANDS)}"
         print(f"tempreg: error: unknown command {words[0]!r}{hint}", file=sys.stderr)
@@ -101,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     try:
-        command = importlib.import_module(f"tempreg.cli.{words[0]}")
+        command = importlib.import_module(f"tempreg.cli.{_MODULES.get(words[0], words[0])}")
         code: int = command.run(words[1:])
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tempreg.errors import one_line
+
 if TYPE_CHECKING:
     from tempreg.config import RunConfig
     from tempreg.data.guess import Guess
@@ -26,15 +28,19 @@ def described(found: Guess, config: RunConfig) -> list[str]:
     """A few lines on what was guessed, what was chosen, and how to choose otherwise."""
     height, width = found.size
     events = found.kind == "events"
-    named = ", ".join(found.classes[:5]) + (", ..." if len(found.classes) > 5 else "")
-    place = "in train/" if found.parted else "in all parts"
+    more = ", ..." if len(found.classes) > 5 else ""
+    named = ", ".join(map(one_line, found.classes[:5])) + more
+    place = "in all parts"
+    if found.train is not None:  # a folder, or a table of labels
+        place = f"in {found.train}" + ("" if Path(found.train).suffix else "/")
     size = f"{width} x {height}" if found.alike else f"about {width} x {height}"
     used = "as recorded" if events else "as they are"
     if config.data.size is not None:
         used = f"resized to {config.data.size} x {config.data.size}"
     lines = [
-        f"{config.data.path}: {'recordings' if events else 'images'} of {len(found.classes)} "
-        f"classes ({named}), {found.samples} {place}  (otherwise: --data.name)",
+        f"{one_line(config.data.path)}: {'recordings' if events else 'images'} of "
+        f"{len(found.classes)} classes ({named}), {found.samples} {place}  "
+        "(otherwise: --data.name)",
         f"{'sensor' if events else 'images'} {size}, {used}  (otherwise: --data.size)",
         f"{config.model.name} {list(config.model.channels or ())}, T {config.num_steps}, "
         f"{config.epochs} epochs, batches of {config.batch_size}  (otherwise: --model.channels, "

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from tempreg.cautions import CHOSEN_ON_TEST
 from tempreg.cli.own import described, guessed_run
 from tempreg.cli.parser import Parser, add_settings, config_from, with_flags
 from tempreg.cli.tables import per_step_table
+from tempreg.cli.trust import add_trust, trust_in_settings
+from tempreg.errors import one_line
+
+EXAMPLES = """\
+tempreg train nmnist-trt --out runs/trt                            # a preset
+tempreg train nmnist-trt --objective tet --epochs 5 --lr 1e-3 --out runs/tet
+tempreg train nmnist-trt --model.channels 8,16 --out runs/small
+tempreg train --data my_pictures --out runs/mine                   # a folder for each class
+tempreg train --resume --out runs/trt                              # go on with a run"""
 
 
 def run(words: Sequence[str]) -> int:
@@ -15,10 +26,13 @@ def run(words: Sequence[str]) -> int:
     parser = Parser(
         prog="tempreg train",
         description="Train a network; its folder then holds weights, metrics and a summary.",
+        examples=EXAMPLES,
+        add_help=False,
     )
     parser.add_argument("source", nargs="?", metavar="PRESET|FILE.yaml", help="settings")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run's folder")
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    add_trust(parser)
     add_settings(parser)
     args = parser.parse(words)
     source = args.source
@@ -38,8 +52,8 @@ def run(words: Sequence[str]) -> int:
             "--resume, to continue a run"
         )
 
-    from tempreg.launch import is_first_process
     from tempreg.runs import train
+    from tempreg.runs.launch import is_first_process
     from tempreg.training.progress import reporter_for
     from tempreg.training.run_directory import RunDirectory
 
@@ -47,14 +61,32 @@ def run(words: Sequence[str]) -> int:
     if speaks:
         print("".join(f"{line}\n" for line in lines), end="", flush=True)
     finished = RunDirectory(args.out).summary.exists()
-    summary = train(config, args.out, resume=args.resume, reporter=reporter_for())
+    trust = trust_in_settings(args, source, config)
+    summary = train(config, args.out, resume=args.resume, reporter=reporter_for(), trust=trust)
     if not speaks:
         return 0  # one of several that train together
     if finished:
         print(f"the run in {args.out} was finished already")
     print(per_step_table({"test accuracy": summary["accuracy_per_step"]}))
-    print(
-        f"train {summary['train_accuracy']:.2%}  validation {summary['val_accuracy']:.2%}", end=""
-    )
+    held_out = summary["val_accuracy"]
+    said = "" if held_out is None else f"  validation {held_out:.2%}"
+    print(f"train {summary['train_accuracy']:.2%}{said}", end="")
     print(f"  test {summary['test_accuracy']:.2%}  (epoch {summary['kept_epoch']})  {args.out}")
+    _say_what_limits(summary, config.patience)
     return 0
+
+
+def _say_what_limits(summary: dict[str, Any], patience: int) -> None:
+    """What a person must know beside the accuracies."""
+    if summary.get("stopped_early"):
+        print(
+            f"stopped after epoch {summary['epochs']}: no better validation accuracy for "
+            f"{patience} epochs"
+        )
+    for caution in summary.get("cautions", ()):
+        print(one_line(caution))
+    if summary.get("chosen_on_test"):
+        print(
+            f"{CHOSEN_ON_TEST} After the last epoch, which nothing was chosen by, it is "
+            f"{summary['test_accuracy_at_last_epoch']:.2%}."
+        )

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import math
 
-from tempreg.config.schema import (
-    AugmentConfig,
-    DataConfig,
-    ModelConfig,
-    ObjectiveConfig,
-    OptimizerConfig,
-    RunConfig,
-)
+from tempreg.config.schema import DataConfig, ModelConfig, RunConfig
+from tempreg.options import AugmentOptions, ObjectiveOptions, OptimizerOptions
 
 LARGEST_SIDE = {"images": 64, "events": 48}
 """Beyond it, images and frames are resized to it, so that a CPU trains in reasonable time."""
@@ -44,8 +38,8 @@ def own_run(path: str, *, kind: str, samples: int, size: tuple[int, int], alike:
             path=path,
             size=side if resized else None,
         ),
-        augment=AugmentConfig(shift=2 if side >= 16 else 0),
+        augment=AugmentOptions(shift=2 if side >= 16 else 0),
         model=ModelConfig(name="csnn", channels=tuple(width * 2**i for i in range(layers))),
-        objective=ObjectiveConfig(name="trt", lam=1e-5, decay=0.5 if events else 0.25, eta=0.05),
-        optimizer=OptimizerConfig(name="adam", lr=2e-3, warmup_epochs=1.0),
+        objective=ObjectiveOptions(name="trt", lam=1e-5, decay=0.5 if events else 0.25, eta=0.05),
+        optimizer=OptimizerOptions(name="adam", lr=2e-3, warmup_epochs=1.0),
     )

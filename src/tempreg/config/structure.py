@@ -6,25 +6,26 @@ same things with the same sentences.
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, final
 
 import cattrs
 from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 
+from tempreg.config.retired import retired
 from tempreg.config.schema import RunConfig
 from tempreg.errors import RequestError
+from tempreg.words import suggest
 
 LARGEST = 1e300
 
 
+@final
 class ConfigError(RequestError):
-    """A configuration that can't be used; the message is one sentence for its author. Final."""
+    """A configuration that can't be used; the message is one sentence for its author."""
 
 
 def _int(value: Any, _: Any) -> int:
@@ -69,10 +70,17 @@ def _tuple(value: Any, kind: Any) -> tuple[Any, ...]:
     return tuple(_converter().structure(item, inner) for item in value)
 
 
+def _arguments(value: Any, _: Any) -> dict[str, Any]:
+    """Arguments of a class of the user's: plain values by name, as YAML has them."""
+    if not isinstance(value, dict):
+        raise ValueError(f"expected arguments such as {{hidden: 32}}, got {value!r}")
+    return value
+
+
 def _optional(value: Any, kind: Any) -> Any:
     if value is None:
         return None
-    (inner,) = (part for part in typing.get_args(kind) if part is not type(None))
+    inner = next(part for part in typing.get_args(kind) if part is not type(None))
     return _converter().structure(value, inner)
 
 
@@ -84,20 +92,17 @@ def _converter() -> cattrs.Converter:
     origin: Any = typing.get_origin
     converter.register_structure_hook_func(lambda k: origin(k) is typing.Literal, _literal)
     converter.register_structure_hook_func(lambda k: origin(k) is tuple, _tuple)
+    converter.register_structure_hook_func(lambda k: origin(k) is dict, _arguments)
     unions = (typing.Union, types.UnionType)
     converter.register_structure_hook_func(lambda k: origin(k) in unions, _optional)
     return converter
 
 
-def suggest(word: Any, known: typing.Iterable[str]) -> str:
-    """' (did you mean X?)' where a known word is close, else nothing."""
-    close = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.5)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
 def config_from_dict(data: Any, where: str) -> RunConfig:
     """A checked configuration; ConfigError names `where` and the key that is wrong."""
     _require_sections(data, RunConfig, where, "")
+    if (sentence := retired(data)) is not None:
+        raise ConfigError(f"{where}: {sentence}")
     try:
         return _converter().structure(data, RunConfig)
     except ClassValidationError as error:
@@ -125,16 +130,6 @@ def _lists(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _lists(item) for key, item in value.items()}
     return list(value) if isinstance(value, tuple) else value
-
-
-def leaves(kind: Any = RunConfig, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
-    """(dotted name, type, help text) of every setting."""
-    hints = typing.get_type_hints(kind)
-    for item in fields(kind):
-        if is_dataclass(hints[item.name]):
-            yield from leaves(hints[item.name], f"{prefix}{item.name}.")
-        else:
-            yield f"{prefix}{item.name}", hints[item.name], item.metadata["help"]
 
 
 def _sentence(error: BaseException, path: str = "") -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import yaml
 
@@ -17,8 +17,9 @@ from tempreg.config.schema import RunConfig
 from tempreg.config.structure import ConfigError, config_from_dict, config_to_dict
 
 
+@final
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core scalars, and each key once. Final."""
+    """YAML 1.2's core scalars, and each key once."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's way to say it
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import final
 
+import numpy as np
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-if TYPE_CHECKING:
-    from tempreg.data.single import Reading
+from tempreg.data.finishing import Finishing, finishing
+from tempreg.data.reading import Reading, by_channel
 
 SPLITS = ("train", "validation", "test")
-LARGEST_SIDE = 2**15
-"""Rows or columns of a sample or a sensor, or channels."""
 
 
 class Split(ABC):
@@ -30,6 +30,12 @@ class Split(ABC):
     blank: float | Tensor = 0.0
     """What the inputs hold where nothing was seen, black or no event: one value or [C, 1, 1]."""
 
+    croppable = False
+    """Whether `cropped` gives something else than `inputs`."""
+
+    finishing: Finishing | None = None
+    """What makes inputs of what `compact` gives; None: nothing is left to do."""
+
     @property
     def ids(self) -> Tensor:
         """Which item each sample is, int64 [N]: the same in every resampling of the data."""
@@ -38,17 +44,43 @@ class Split(ABC):
     def __len__(self) -> int:
         return len(self.targets)
 
+    def __repr__(self) -> str:
+        counts = torch.bincount(self.targets).tolist() if len(self) else []
+        shown = ", ".join(f"{count:,}" for count in counts[:10]) + ", ..." * (len(counts) > 10)
+        return f"<{type(self).__name__}: {len(self):,} samples, by class {shown or 'none'}>"
+
     @abstractmethod
     def inputs(self, indices: Tensor) -> Tensor:
         """The inputs of these samples (int64 [B]): float32 [B, C, H, W] or [T, B, C, H, W]."""
 
-    def batch(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of these samples."""
-        return self.inputs(indices), self.targets[indices]
+    def cropped(self, indices: Tensor, seed: int) -> Tensor:
+        """As `inputs`, of a random part of each image, resized; see `crops.random_crop`.
+
+        What is drawn depends on the seed and the sample alone. Only where it is `croppable`.
+        """
+        raise NotImplementedError
+
+    def compact(self, indices: Tensor, seed: int | None = None) -> Tensor:
+        """What `finished` makes the inputs of these samples of; with a seed, as `cropped`.
+
+        Override it together with `finishing`, where counts or pixels take fewer bytes than float32:
+        so they travel from process to process, and to a GPU.
+        """
+        return self.inputs(indices) if seed is None else self.cropped(indices, seed)
+
+    def finished(self, x: Tensor) -> Tensor:
+        """float32 inputs of what `compact` gave, wherever it lies by now."""
+        return x if self.finishing is None else self.finishing(x)
+
+    def batch(self, indices: Tensor, seed: int | None = None) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of these samples; with a seed, as `cropped`."""
+        x = self.inputs(indices) if seed is None else self.cropped(indices, seed)
+        return x, self.targets[indices]
 
 
+@final
 class ArraySplit(Split):
-    """A split in memory: x * scale + offset of a compact tensor. Final.
+    """A split in memory: x * scale + offset of a compact tensor.
 
     Args:
         values: [N, C, H, W] or [N, T, C, H, W], any real dtype.
@@ -67,28 +99,43 @@ class ArraySplit(Split):
         if len(values) != len(targets):
             raise ValueError(f"{len(values)} samples but {len(targets)} targets")
         self.values, self.targets = values, targets.long()
-        self.plain = (scale, offset) == (1.0, 0.0)
-        self.scale, self.offset = by_channel(scale), by_channel(offset)
-        self.blank = self.offset
+        self.finishing = finishing(scale, offset)
+        self.blank = by_channel(offset)
+        self.croppable = values.ndim == 4 and values.dtype == torch.uint8
 
+    @override
     def inputs(self, indices: Tensor) -> Tensor:
-        """See `Split`."""
-        x = self.values[indices].to(torch.float32)
-        if x.ndim == 5:
-            x = x.movedim(1, 0).contiguous()
-        return x if self.plain else x * self.scale + self.offset
+        return self.finished(self.compact(indices))
+
+    @override
+    def cropped(self, indices: Tensor, seed: int) -> Tensor:
+        return self.finished(self.compact(indices, seed))
+
+    @override
+    def compact(self, indices: Tensor, seed: int | None = None) -> Tensor:
+        if seed is not None:
+            return self._crops(indices, seed)
+        x = self.values[indices]
+        if x.element_size() > 4:
+            x = x.to(torch.float32)
+        return x.movedim(1, 0).contiguous() if x.ndim == 5 else x
+
+    def _crops(self, indices: Tensor, seed: int) -> Tensor:
+        from tempreg.data.formats.crops import random_crop
+
+        pixels = self.values[indices].permute(0, 2, 3, 1).numpy()
+        size = (pixels.shape[1], pixels.shape[2])
+        parts = [
+            random_crop(image, size, seed, index)
+            for image, index in zip(pixels, indices.tolist(), strict=True)
+        ]
+        return torch.from_numpy(np.stack(parts)).permute(0, 3, 1, 2).contiguous()
 
 
-def by_channel(value: float | Sequence[float]) -> float | Tensor:
-    """One value as it is; one a channel as float32 [C, 1, 1]."""
-    if isinstance(value, Sequence):
-        return torch.tensor(value, dtype=torch.float32)[:, None, None]
-    return value
-
-
-@dataclass(frozen=True)
+@final
+@dataclass(frozen=True, repr=False)
 class DataSet:
-    """Three splits and what a network must know of them. Final.
+    """Three splits and what a network must know of them.
 
     Attributes:
         name: as in the configuration.
@@ -98,6 +145,10 @@ class DataSet:
         input_size: (H, W).
         reading: how a file becomes one more sample; None: there is no such way.
         remarks: what was guessed or left out, a sentence each.
+        sessions: for all samples, in the order of SPLITS, a number of what folds never divide: a
+            session, or a stretch of one, int64 [N]; None: each sample is on its own.
+        cautions: what limits what the accuracies say, a sentence each.
+        skipped: what was left out because it is damaged, a sentence each.
     """
 
     name: str
@@ -109,6 +160,16 @@ class DataSet:
     input_size: tuple[int, int]
     reading: Reading | None = None
     remarks: tuple[str, ...] = ()
+    sessions: Tensor | None = None
+    cautions: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {len(self.split(name)):,}" for name in SPLITS)
+        classes = ", ".join(self.classes[:4]) + (", ..." if len(self.classes) > 4 else "")
+        height, width = self.input_size
+        shape = f"{self.in_channels} x {height} x {width}"
+        return f"<DataSet {self.name}: {sizes}; {len(self.classes)} classes ({classes}); {shape}>"
 
     def split(self, name: str) -> Split:
         """A split by its name."""

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, final
 
-from tempreg.data.event_files import READERS, guessed_size, read_recording
-from tempreg.data.folders import class_folders
-from tempreg.data.images import IMAGE_SUFFIXES, header
-from tempreg.data.source import DataError
+from tempreg.data.errors import DataError
+from tempreg.data.formats.images import IMAGE_SUFFIXES, header
+from tempreg.data.formats.recordings import READERS, guessed_size, read_recording
+from tempreg.data.layout.layout import read_layout
 
 _LOOKED_AT = 100
 """Images whose size is read, at most; of recordings, which are read whole, a tenth of it."""
 
 
+@final
 @dataclass(frozen=True)
 class Guess:
-    """What a folder seems to be. Final.
+    """What a folder seems to be.
 
     Attributes:
         kind: "images" or "events".
@@ -26,7 +27,7 @@ class Guess:
         size: (H, W) of the images or of the sensor; of images that differ, the median of each.
         alike: whether all that was looked at has that size.
         left_out: files of other kinds, which won't be read.
-        parted: whether there is a folder `train`.
+        train: the name of the training part's folder or table; None: there are no parts.
     """
 
     kind: Literal["images", "events"]
@@ -35,20 +36,23 @@ class Guess:
     size: tuple[int, int]
     alike: bool
     left_out: int
-    parted: bool
+    train: str | None
 
 
 def guess(folder: Path) -> Guess:
-    """What `folder` holds: a folder for each class, or such folders in train, val and test.
+    """What `folder` holds: a folder for each class, or such folders in parts; see `layout`.
 
     Raises:
         DataError: nothing that can be trained on; the message says why.
     """
     if folder.is_file():
-        raise DataError(f"{folder} is a file: give the folder that has a folder for each class")
-    parted = (folder / "train").is_dir()
-    root = folder / "train" if parted else folder
-    by_class = class_folders(root)
+        arrays = folder.suffix.lower() == ".npz"
+        raise DataError(
+            f"{folder} is a file: give the folder that has a folder for each class"
+            + (", or for arrays of images a preset and --data.name npz" if arrays else "")
+        )
+    layout = read_layout(folder, IMAGE_SUFFIXES | set(READERS), others=True)
+    root, by_class = layout.root, layout.files["train"]
     files = [file for each in by_class.values() for file in each]
     images = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
     recordings = [file for file in files if file.suffix.lower() in READERS]
@@ -73,7 +77,7 @@ def guess(folder: Path) -> Guess:
         size=(_median([s[0] for s in sizes]), _median([s[1] for s in sizes])),
         alike=len(set(sizes)) == 1,
         left_out=len(files) - len(chosen),
-        parted=parted,
+        train=layout.names.get("train"),
     )
 
 

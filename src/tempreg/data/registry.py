@@ -5,15 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from tempreg.data.base import DataSet
-from tempreg.data.embedded import EmbeddedFashionMNIST, EmbeddedNMNIST
-from tempreg.data.event_sources import EVENT_SOURCES
-from tempreg.data.options import DataOptions
 from tempreg.data.source import Source
-from tempreg.data.static.sources import STATIC_SOURCES
+from tempreg.data.sources.embedded import EmbeddedFashionMNIST, EmbeddedNMNIST
+from tempreg.data.sources.events import EVENT_SOURCES
+from tempreg.data.sources.images import STATIC_SOURCES
+from tempreg.data.sources.spoken import SPOKEN_SOURCES
+from tempreg.data.sources.timed import TIMED_SOURCES
+from tempreg.options import DataOptions
 
 SOURCES: dict[str, Source] = {
     source.name: source
-    for source in (EmbeddedNMNIST(), EmbeddedFashionMNIST(), *EVENT_SOURCES, *STATIC_SOURCES)
+    for source in (
+        EmbeddedNMNIST(),
+        EmbeddedFashionMNIST(),
+        *TIMED_SOURCES,
+        *EVENT_SOURCES,
+        *SPOKEN_SOURCES,
+        *STATIC_SOURCES,
+    )
 }
 
 

@@ -1,86 +1,19 @@
-"""One file of a user's, read as the data of a run was: for predictions."""
+"""What a run keeps of its data set: how one more file is read as a sample, but no samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Literal
+import math
+from dataclasses import asdict
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from tempreg.data.base import LARGEST_SIDE, ArraySplit, DataSet, by_channel
-from tempreg.data.event_files import READERS, read_recordings
-from tempreg.data.frames import frames_of
-from tempreg.data.options import DataOptions
-from tempreg.data.source import DataError
+from tempreg.data.base import ArraySplit, DataSet
+from tempreg.data.errors import LARGEST_SIDE
+from tempreg.data.frames.extent import extent_of
+from tempreg.data.reading import Reading
 
-RECORDING_SUFFIXES = tuple(READERS)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How one sample of a data set is read from a file. Final.
-
-    Attributes:
-        kind: "images" or "events".
-        in_channels: 1 turns images to grey, 3 to RGB; 2 for events.
-        input_size: (H, W) that the network takes.
-        scale, offset: x * scale + offset of pixel values 0 ... 255, one value or one a channel;
-            of events 1 and 0.
-        sensor_size: (H, W) of recordings, which become frames as `DataOptions` say.
-        resized: images of other sizes are brought to the size, as in training.
-    """
-
-    kind: Literal["images", "events"]
-    in_channels: int
-    input_size: tuple[int, int]
-    scale: float | Sequence[float] = 1.0
-    offset: float | Sequence[float] = 0.0
-    sensor_size: tuple[int, int] | None = None
-    resized: bool = False
-
-    def read(self, path: Path, options: DataOptions) -> Tensor:
-        """float32 [1, C, H, W] of an image, [T, 1, 2, H, W] of a recording.
-
-        Raises:
-            DataError: the file can't be read, is of another kind, or of another size.
-        """
-        if not path.is_file():
-            raise DataError(f"{path} is not a file")
-        recording = path.suffix.lower() in RECORDING_SUFFIXES
-        if self.kind == "events":
-            if not recording:
-                raise DataError(
-                    f"{path}: this run was trained on recordings, which end in "
-                    f"{', '.join(RECORDING_SUFFIXES)}"
-                )
-            return self._recording(path, options)
-        if recording:
-            raise DataError(f"{path}: this run was trained on images, and this is a recording")
-        return self._image(path)
-
-    def _image(self, path: Path) -> Tensor:
-        from tempreg.data.images import decoded
-
-        height, width = self.input_size
-        pixels = decoded(path, self.in_channels, height if self.resized else None)
-        if pixels.shape[:2] != (height, width):
-            raise DataError(
-                f"{path} has {pixels.shape[1]} x {pixels.shape[0]} pixels, and this run was "
-                f"trained on {width} x {height}"
-            )
-        x = torch.from_numpy(pixels).float().permute(2, 0, 1)[None].contiguous()
-        return x * by_channel(self.scale) + by_channel(self.offset)
-
-    def _recording(self, path: Path, options: DataOptions) -> Tensor:
-        recordings = read_recordings([path], self.sensor_size or self.input_size)
-        try:
-            frames = frames_of(recordings, options)
-        except ValueError as error:
-            raise DataError(f"{path}: {error}") from None
-        return frames.float().movedim(1, 0).contiguous()
+_SIDES = f"a sample has 1 ... {LARGEST_SIDE} channels, rows and columns each"
 
 
 def describe(data: DataSet) -> dict[str, Any]:
@@ -92,6 +25,8 @@ def describe(data: DataSet) -> dict[str, Any]:
         "input_size": list(data.input_size),
         "reading": None if data.reading is None else asdict(data.reading),
         "remarks": list(data.remarks),
+        "cautions": list(data.cautions),
+        "skipped": list(data.skipped),
     }
 
 
@@ -101,15 +36,54 @@ def described(values: dict[str, Any]) -> DataSet:
     Raises:
         ValueError, KeyError, TypeError: values that `describe` doesn't give.
     """
-    height, width = map(int, values["input_size"])
+    height, width = _sides(values["input_size"])
+    channels = int(values["in_channels"])
+    if not 1 <= channels <= LARGEST_SIDE:
+        raise ValueError(_SIDES)
     reading = values["reading"]
     if reading is not None:
-        sensor = reading.get("sensor_size")
-        sizes = {"input_size": (height, width), "sensor_size": sensor and tuple(map(int, sensor))}
-        reading = Reading(**{**reading, **sizes})
-    channels = int(values["in_channels"])
-    if not all(1 <= side <= LARGEST_SIDE for side in (channels, height, width)):
-        raise ValueError(f"a sample has 1 ... {LARGEST_SIDE} channels, rows and columns each")
+        reading = _reading(reading, channels, (height, width))
     none = ArraySplit(torch.empty(0, channels, height, width), torch.empty(0))
-    classes = tuple(map(str, values["classes"]))
-    return DataSet(values["name"], none, none, none, classes, channels, (height, width), reading)
+    name, classes = values["name"], values["classes"]
+    if not isinstance(name, str):
+        raise ValueError(f"name is no text but {name!r}")
+    if not isinstance(classes, list) or not classes:
+        raise ValueError("classes must be a list of names, one at least")
+    names = tuple(map(str, classes))
+    return DataSet(name, none, none, none, names, channels, (height, width), reading)
+
+
+def _reading(values: dict[str, Any], channels: int, size: tuple[int, int]) -> Reading:
+    """A reading of samples [C, H, W]; errors as `described`."""
+    sensor, extent = values.get("sensor_size"), values.get("extent")
+    sizes = {
+        "input_size": size,
+        "sensor_size": None if sensor is None else _sides(sensor),
+        "extent": None if extent is None else extent_of(extent),
+    }
+    reading = Reading(**{**values, **sizes})
+    if reading.kind not in ("images", "events"):
+        raise ValueError(f"reading.kind must be images or events, got {reading.kind!r}")
+    if reading.in_channels != channels:
+        raise ValueError(
+            f"reading.in_channels is {reading.in_channels!r}, and in_channels {channels}"
+        )
+    for name, given in (("scale", reading.scale), ("offset", reading.offset)):
+        each = given if isinstance(given, list) else [given]
+        numbers = [v for v in each if isinstance(v, (int, float)) and math.isfinite(v)]
+        if len(numbers) != len(each) or (isinstance(given, list) and len(each) != channels):
+            raise ValueError(f"reading.{name} must be a finite number, or one for each channel")
+    side = reading.shorter_side
+    if not isinstance(reading.resized, bool):
+        raise ValueError(f"reading.resized must be true or false, got {reading.resized!r}")
+    if side is not None and not (isinstance(side, int) and 1 <= side <= LARGEST_SIDE):
+        raise ValueError(f"reading.shorter_side must be in 1 ... {LARGEST_SIDE}, got {side!r}")
+    return reading
+
+
+def _sides(values: Any) -> tuple[int, int]:
+    """Rows and columns, in 1 ... LARGEST_SIDE."""
+    height, width = map(int, values)
+    if not all(1 <= side <= LARGEST_SIDE for side in (height, width)):
+        raise ValueError(_SIDES)
+    return height, width

@@ -8,16 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from tempreg.data.base import DataSet
-from tempreg.data.downloads import DOWNLOADS, Download
-from tempreg.data.options import DataOptions
-from tempreg.errors import RequestError
+from tempreg.data.errors import DataError
+from tempreg.data.fetch.catalogue import DOWNLOADS, Download
+from tempreg.options import DataOptions
 
 if TYPE_CHECKING:
     from tempreg.data.checks import Check
-
-
-class DataError(RequestError):
-    """Data that is missing, damaged or not what it should be; names the file and place. Final."""
 
 
 class Source(ABC):
@@ -38,7 +34,15 @@ class Source(ABC):
 
     def folder(self, options: DataOptions) -> Path:
         """Where this data set is: `options.path`, or `default_folder`."""
-        return options.path if options.path is not None else default_folder(self.name)
+        path = options.path
+        return default_folder(self.name) if path is None else Path(path).expanduser()
+
+    def complete_folder(self, options: DataOptions) -> Path:
+        """`folder`; DataError unless all of it is there, which says what is missing."""
+        folder = self.folder(options)
+        if missing := self.missing(folder):
+            raise DataError(f"{self.name} is not complete: {missing[0]}. {self.instructions}")
+        return folder
 
     @abstractmethod
     def missing(self, folder: Path) -> list[str]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tempreg.export.errors import ExportError
 from tempreg.models.layers import ConvNorm
+
+BY_TIMESTEP = (
+    "the norms tebn and tab have parameters of their own for each timestep, which this format "
+    "can't say: export all timesteps to onnx or torch, or train with norm bn or tdbn"
+)
 
 
 def folded(unit: ConvNorm, factor: float, gain: float) -> tuple[Tensor, Tensor]:
@@ -19,8 +25,13 @@ def folded(unit: ConvNorm, factor: float, gain: float) -> tuple[Tensor, Tensor]:
             then nothing, and s = gain.
         factor: what its input has yet to be multiplied by, as 1/4 after a 2x2 sum.
         gain: what its output is to be multiplied by.
+
+    Raises:
+        ExportError: a norm with parameters by timestep.
     """
     norm = unit.norm
+    if unit.timed:
+        raise ExportError(BY_TIMESTEP)
     if not isinstance(norm, nn.BatchNorm2d):
         assert unit.conv.bias is not None
         with torch.no_grad():

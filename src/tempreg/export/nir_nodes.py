@@ -1,39 +1,52 @@
-"""One layer of a network as nodes of NIR, the Neuromorphic Intermediate Representation.
-
-NIR (Pedersen et al. 2024, https://neuroir.org) states neurons in continuous time:
-
-    LIF  tau dv/dt = (v_leak - v) + R I         IF  dv/dt = R I
-
-and a reader steps them with forward Euler. With v_leak = 0 and R = 1 its step of dt is
-v + dt/tau (I - v), which is ours, v / tau' + x, where tau = dt tau' / (tau' - 1) and
-I = x tau' / (tau' - 1). That gain goes into the weights, for readers differ in what they make
-of R. At tau' = 1 the neuron is an IF of R = 1 / dt. Spikes are strict (v > v_threshold) in
-both, and come before the hard reset.
-"""
+"""One layer of a network as nodes of NIR; its neurons: `nir_neurons`."""
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tempreg.errors import PackageMissing, to_install
 from tempreg.export.fold import folded
+from tempreg.export.nir_neurons import DT, Layer, gain, node_of
+from tempreg.export.notes import READOUT
+from tempreg.export.program import Scaling
 from tempreg.models.layers import ConvNorm
-from tempreg.neurons import Neuron
 
 if TYPE_CHECKING:
     import nir
 
-DT = 1e-3
-"""Seconds that one timestep stands for: what Norse takes unless told otherwise."""
+
+Pair = tuple[int, int]
+"""Of height and width."""
 
 
+@final
+class ConvLayout(NamedTuple):
+    """How a convolution goes over its input."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    def size(self, sides: Sequence[int], kernel: Sequence[int]) -> list[int]:
+        """Height and width of what it gives."""
+        each = zip(sides, kernel, self.stride, self.padding, self.dilation, strict=True)
+        return [
+            (edge + 2 * pad - gap * (k - 1) - 1) // step + 1 for edge, k, step, pad, gap in each
+        ]
+
+
+@final
 @dataclass(frozen=True)
 class Signal:
-    """What flows between nodes: `factor` times the sum of what the sources give. Final.
+    """What flows between nodes: `factor` times the sum of what the sources give.
 
     `shape` is that of one sample at one timestep, [C, H, W] or [features].
     """
@@ -43,8 +56,9 @@ class Signal:
     factor: float = 1.0
 
 
+@final
 class Builder:
-    """Collects the nodes and edges of a graph. Final."""
+    """Collects the nodes and edges of a graph."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         import nir
@@ -57,102 +71,141 @@ class Builder:
     def node(
         self, name: str, node: nir.NIRNode, sources: tuple[str, ...], shape: tuple[int, ...]
     ) -> Signal:
-        """A node that takes the sum of its sources."""
+        """A node that takes the sum of its sources; where its name is taken, with a number."""
+        wanted, count = name, 2
+        while name in self.nodes:
+            name, count = f"{wanted}_{count}", count + 1
         self.nodes[name] = node
         self.edges += [(source, name) for source in sources]
         return Signal((name,), shape)
 
-    def convolution(self, name: str, unit: ConvNorm, x: Signal, neuron: Neuron) -> Signal:
+    def standardised(self, name: str, x: Signal, scaling: Scaling) -> Signal:
+        """Pixels to what the network takes, each channel for itself: a convolution of 1 x 1."""
+        channels = x.shape[0]
+        scale, offset = (
+            torch.as_tensor(value, dtype=torch.float64).reshape(-1).expand(channels)
+            for value in scaling
+        )
+        node = self.nir.Conv2d(
+            input_shape=x.shape[1:],
+            weight=_array(torch.diag(scale)[:, :, None, None]),
+            stride=(1, 1),
+            padding=(0, 0),
+            dilation=(1, 1),
+            groups=1,
+            bias=_array(offset),
+        )
+        return self.node(name, node, x.sources, x.shape)
+
+    def finished(self, x: Signal, steps: int | None) -> nir.NIRGraph:
+        """The graph that ends with this signal; `steps` is T, where it is known."""
+        output = self.nir.Output({"output": np.array(x.shape)})
+        self.node("output", output, x.sources, x.shape)
+        # Shapes are said by the nodes that have any; nir's own check doesn't know sums and pools.
+        made = self.nir.NIRGraph(self.nodes, self.edges, type_check=False)
+        made.metadata = {
+            "source": "tempreg",
+            "dt": DT,
+            "units": "tau in seconds; one timestep is dt; potentials in units of the threshold's",
+            "step": "forward Euler, spikes strictly above the threshold, then the reset",
+            "readout": f"logits at every timestep; {READOUT}",
+        }
+        if steps is not None:
+            made.metadata["steps"] = steps
+        return made
+
+    def convolution(self, name: str, unit: ConvNorm, x: Signal, neuron: Layer) -> Signal:
         """Convolution with its norm, giving what the neuron's node takes."""
         weight, bias = folded(unit, x.factor, gain(neuron))
         conv = unit.conv
+        assert not isinstance(conv.padding, str)
+        layout = ConvLayout(conv.stride, conv.padding, conv.dilation, conv.groups)
+        return self.convolved(name, layout, weight, bias, x)
+
+    def convolved(
+        self, name: str, layout: ConvLayout, weight: Tensor, bias: Tensor, x: Signal
+    ) -> Signal:
+        """A convolution by weights [C_out, C_in / groups, k, k] and biases [C_out].
+
+        Groups are written out, with zeros: nir's check of shapes, when it reads, knows of none.
+        """
+        if layout.groups > 1:
+            weight, layout = _dense(weight, layout.groups), layout._replace(groups=1)
         node = self.nir.Conv2d(
             input_shape=x.shape[1:],
             weight=_array(weight),
-            stride=tuple(conv.stride),
-            padding=tuple(conv.padding),
-            dilation=tuple(conv.dilation),
-            groups=conv.groups,
+            stride=layout.stride,
+            padding=layout.padding,
+            dilation=layout.dilation,
+            groups=layout.groups,
             bias=_array(bias),
         )
-        assert not isinstance(conv.padding, str)
-        layout = zip(x.shape[1:], conv.kernel_size, conv.stride, conv.padding, strict=True)
-        size = [(edge + 2 * pad - kernel) // stride + 1 for edge, kernel, stride, pad in layout]
-        return self.node(name, node, x.sources, (conv.out_channels, *size))
+        size = layout.size(x.shape[1:], weight.shape[2:])
+        return self.node(name, node, x.sources, (len(bias), *size))
 
-    def linear(self, name: str, layer: nn.Linear, x: Signal, neuron: Neuron | None) -> Signal:
+    def linear(self, name: str, layer: nn.Linear, x: Signal, neuron: Layer | None) -> Signal:
         """Linear layer; without a neuron behind it, its outputs are as they are."""
         scale = 1.0 if neuron is None else gain(neuron)
         weight, bias = layer.weight.double() * x.factor * scale, layer.bias.double() * scale
-        node = self.nir.Affine(_array(weight), _array(bias))
-        return self.node(name, node, x.sources, (layer.out_features,))
+        return self.affine(name, weight, bias, x)
 
-    def neuron(self, name: str, neuron: Neuron, current: tuple[str, ...], shape: Signal) -> Signal:
+    def affine(self, name: str, weight: Tensor, bias: Tensor, x: Signal) -> Signal:
+        """weight [rows, features] times the sources, plus bias [rows]."""
+        node = self.nir.Affine(_array(weight), _array(bias))
+        return self.node(name, node, x.sources, (len(bias),))
+
+    def neuron(self, name: str, neuron: Layer, current: tuple[str, ...], shape: Signal) -> Signal:
         """The neurons that take the sum of these nodes; every parameter has one value a neuron."""
-        full = shape.shape
-        tau, spec = _tau(neuron), neuron.spec
-        assert spec.v_reset is not None
-        threshold = np.full(full, spec.v_threshold, np.float32)
-        reset = np.full(full, spec.v_reset, np.float32)
-        zero, one = np.zeros(full, np.float32), np.ones(full, np.float32)
-        if tau == 1.0:
-            node = self.nir.IF(r=one / np.float32(DT), v_threshold=threshold, v_reset=reset)
-        else:
-            node = self.nir.LIF(
-                tau=np.full(full, DT * tau / (tau - 1), np.float32),
-                r=one,
-                v_leak=zero,
-                v_threshold=threshold,
-                v_reset=reset,
-            )
-        node.metadata = {"steps_tau": tau, "step": "v / steps_tau + x, x after the gain", "dt": DT}
-        return self.node(name, node, current, full)
+        return self.node(name, node_of(neuron, shape.shape), current, shape.shape)
 
     def scaled(self, name: str, x: Signal, factor: float) -> Signal:
         """The signal times a factor, by a node where that isn't 1."""
         if factor * x.factor == 1.0:
             return x
-        node = self.nir.Scale(np.full(x.shape, factor * x.factor, np.float32))
-        return self.node(name, node, x.sources, x.shape)
+        return self.node(name, self.scale(x.shape, factor * x.factor), x.sources, x.shape)
+
+    def scale(self, shape: tuple[int, ...], factor: float) -> nir.NIRNode:
+        """What multiplies each value."""
+        return self.nir.Scale(np.full(shape, factor, np.float32))
 
     def mean_pool(self, name: str, x: Signal, kernel: tuple[int, int]) -> Signal:
         """Averages of windows side by side: their sums here, the division in the next weights."""
-        pooled = self._sum_pool(name, x, kernel, kernel, (0, 0))
+        pooled = self.sum_pool(name, x, kernel, kernel, (0, 0))
         return replace(pooled, factor=x.factor / (kernel[0] * kernel[1]))
 
-    def any_pool(self, name: str, x: Signal) -> Signal:
-        """Max pooling 3x3/2 of spikes, which is whether their sum is above a half."""
-        summed = self._sum_pool(f"{name}_sum", x, (3, 3), (2, 2), (1, 1))
+    def any_pool(self, name: str, x: Signal, kernel: Pair, stride: Pair, padding: Pair) -> Signal:
+        """Max pooling of spikes, which is whether their sum is above a half."""
+        summed = self.sum_pool(f"{name}_sum", x, kernel, stride, padding)
         node = self.nir.Threshold(np.full(summed.shape, 0.5, np.float32))
         return self.node(name, node, summed.sources, summed.shape)
 
     def flat(self, name: str, x: Signal) -> Signal:
         """[C, H, W] -> [C * H * W]. Counted from the end, so that a batch may come before."""
-        node = self.nir.Flatten({"input": np.array(x.shape)}, start_dim=-3, end_dim=-1)
+        first = -len(x.shape)
+        node = self.nir.Flatten({"input": np.array(x.shape)}, start_dim=first, end_dim=-1)
         flat = self.node(name, node, x.sources, (int(np.prod(x.shape)),))
         return replace(flat, factor=x.factor)
 
-    def _sum_pool(
-        self,
-        name: str,
-        x: Signal,
-        kernel: tuple[int, int],
-        stride: tuple[int, int],
-        padding: tuple[int, int],
-    ) -> Signal:
+    def sum_pool(self, name: str, x: Signal, kernel: Pair, stride: Pair, padding: Pair) -> Signal:
+        """Sums of windows."""
         node = self.nir.SumPool2d(np.array(kernel), np.array(stride), np.array(padding))
         size = [(x.shape[1 + i] + 2 * padding[i] - kernel[i]) // stride[i] + 1 for i in range(2)]
         return self.node(name, node, x.sources, (x.shape[0], *size))
 
 
-def gain(neuron: Neuron) -> float:
-    """What x is multiplied by to be the current I of the neuron's node."""
-    tau = _tau(neuron)
-    return 1.0 if tau == 1.0 else tau / (tau - 1)
+def needs_nir() -> None:
+    """PackageMissing where the package nir isn't installed."""
+    if importlib.util.find_spec("nir") is None:
+        raise PackageMissing(f"--format nir needs the package nir: {to_install('nir')}")
 
 
-def _tau(neuron: Neuron) -> float:
-    return float(torch.as_tensor(neuron.current_tau(), dtype=torch.float64).detach())
+def _dense(weight: Tensor, groups: int) -> Tensor:
+    """The weights [C_out, C_in, k, k] of a convolution whose groups don't see each other."""
+    rows, inputs = weight.shape[0] // groups, weight.shape[1]
+    dense = weight.new_zeros(weight.shape[0], inputs * groups, *weight.shape[2:])
+    for i, part in enumerate(weight.split(rows)):
+        dense[i * rows : (i + 1) * rows, i * inputs : (i + 1) * inputs] = part
+    return dense
 
 
 def _array(values: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from tempreg.foreign import library_of
+from tempreg.foreign import described, library_of
 from tempreg.interop.states import refuse_kept_states, refuse_left_states
 
 
@@ -42,6 +42,8 @@ class TimeFirst(nn.Module, ABC):
     """
 
     library: ClassVar[str]
+    checked = True
+    """Whether states and calls are watched, whose values a traced program can't look at."""
 
     def __init__(
         self,
@@ -95,6 +97,8 @@ class TimeFirst(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """Logits [T, B, classes]; inputs as in `tempreg.interop.base`."""
         shown = self._shown(x)
+        if not self.checked:
+            return self._unwatched(shown)
         refuse_left_states(self.library, self._layers(), self.state)
         try:
             with self._watching(shown.shape[1]):
@@ -112,13 +116,22 @@ class TimeFirst(nn.Module, ABC):
             )
         return logits
 
+    def _unwatched(self, x: Tensor) -> Tensor:
+        """As `forward`, for a copy that is traced: from rest, and nothing is looked at."""
+        for module in self._layers().values():
+            self.rest(module)
+        made = self._steps(x) if self.per_step else self._picked(self.call(x))
+        for module in self._layers().values():
+            self.rest(module)
+        return made.transpose(0, 1) if self.batch_first and not self.per_step else made
+
     def _steps(self, x: Tensor) -> Tensor:
         """[T, B, classes], one timestep a call."""
         state, made = None, []
         for x_t in x:
             raw, state = self.step(x_t, state)
             made.append(self._picked(raw))
-        if made[0].ndim != 2 or len(made[0]) != x.shape[1]:
+        if made[0].ndim != 2 or made[0].shape[0] != x.shape[1]:
             raise ValueError(
                 f"for one timestep {[*x.shape[1:]]} {self._name()} returned "
                 f"{[*made[0].shape]}, expected [{x.shape[1]}, classes]: if it takes whole "
@@ -269,16 +282,3 @@ class TimeFirst(nn.Module, ABC):
 
     def _name(self) -> str:
         return type(self.model).__name__
-
-
-def described(value: Any) -> str:
-    """What a model returned, in words and shapes."""
-    if isinstance(value, Tensor):
-        return f"a tensor {[*value.shape]}"
-    if isinstance(value, dict):
-        return f"a dict with {', '.join(f'{k!r}: {described(v)}' for k, v in value.items())}"
-    if isinstance(value, (tuple, list)) and value:
-        few = ", ".join(described(item) for item in value[:4])
-        more = ", ..." if len(value) > 4 else ""
-        return f"a {type(value).__name__} of {len(value)} ({few}{more})"
-    return f"a {type(value).__name__}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 from torch import Tensor, nn
 
+from tempreg.foreign import described
 from tempreg.interop import base
 
 
+@final
 class TimeFirst(base.TimeFirst):
-    """A Norse model with logits [T, B, classes]. Final.
+    """A Norse model with logits [T, B, classes].
 
     Every pass starts without a state. With per_step=True, for models of cells, the state that a
     step returns is passed to the next one. Arguments: see `base.TimeFirst`. Of (outputs, state)
@@ -41,7 +43,7 @@ class TimeFirst(base.TimeFirst):
         raw = self.model(x) if state is None else self.model(x, state)
         if not isinstance(raw, tuple) or len(raw) != 2:
             raise ValueError(
-                f"for one timestep {self._name()} returned {base.described(raw)}: a Norse model "
+                f"for one timestep {self._name()} returned {described(raw)}: a Norse model "
                 "that takes one timestep a call must return (outputs, state), for its neurons "
                 "would start anew at every timestep"
             )

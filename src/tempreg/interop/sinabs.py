@@ -3,7 +3,7 @@ neurons are "squeeze" layers."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 from torch import Tensor, nn
 
@@ -11,8 +11,9 @@ from tempreg.foreign import library_of
 from tempreg.interop import base
 
 
+@final
 class TimeFirst(base.TimeFirst):
-    """A sinabs model with logits [T, B, classes]. Final.
+    """A sinabs model with logits [T, B, classes].
 
     It is given [B * T, ...] if it has squeeze layers and no FlattenTime, else [B, T, ...], and
     must return [B * T, classes] or [B, T, classes]. Squeeze layers want num_timesteps=T rather
@@ -65,13 +66,17 @@ class TimeFirst(base.TimeFirst):
         self.inside.batch = batch
         given = x.transpose(0, 1)
         made = self.model(given.flatten(0, 1) if self.flat else given)
-        if isinstance(made, Tensor) and made.ndim == 2 and len(made) == batch * steps:
+        if not self.checked:  # traced: the statistic that sinabs keeps would be left in the graph
+            for module in self._layers().values():
+                vars(module).pop("firing_rate", None)
+        if isinstance(made, Tensor) and made.ndim == 2 and made.shape[0] == batch * steps:
             return made.unflatten(0, (batch, steps))
         return made
 
 
+@final
 class BatchFirst:
-    """The layout inside a sinabs model, which analyses of its layers turn to time first. Final.
+    """The layout inside a sinabs model, which analyses of its layers turn to time first.
 
     Tensors are [B, T, ...] or [B * T, ...] inside; any other, which has no time, stays as it is.
 

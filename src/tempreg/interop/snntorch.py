@@ -3,7 +3,7 @@ timestep a call with hidden states (init_hidden=True)."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 from torch import Tensor, nn
 
@@ -11,8 +11,9 @@ from tempreg.foreign import library_of
 from tempreg.interop import base
 
 
+@final
 class TimeFirst(base.TimeFirst):
-    """A snnTorch model with logits [T, B, classes]. Final.
+    """A snnTorch model with logits [T, B, classes].
 
     snnTorch's own reset() functions reset the neurons of every model in the process; here it is
     those of this model. Arguments: see `base.TimeFirst`. Of (spikes, membranes) `output` 0 and 1

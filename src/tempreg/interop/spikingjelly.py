@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 from torch import Tensor, nn
 
@@ -10,8 +10,9 @@ from tempreg.foreign import library_of
 from tempreg.interop import base
 
 
+@final
 class TimeFirst(base.TimeFirst):
-    """A SpikingJelly model with logits [T, B, classes]. Final.
+    """A SpikingJelly model with logits [T, B, classes].
 
     Whether it takes a sequence or one timestep a call is read off its neurons' step mode.
 

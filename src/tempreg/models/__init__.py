@@ -1,7 +1,7 @@
 """Spiking networks."""
 
 from tempreg.models.base import SpikingNetwork
-from tempreg.models.registry import MODELS, create_model
+from tempreg.models.registry import MODELS, create_model, option_names
 from tempreg.models.weights import WeightsError, WeightsReport, load_weights
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "WeightsReport",
     "create_model",
     "load_weights",
+    "option_names",
 ]

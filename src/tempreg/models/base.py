@@ -3,32 +3,84 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from tempreg.models.layers import ConvNorm, NeuronFactory, NormFactory, norm_factory
-from tempreg.neurons import IF, LIF, PLIF, Neuron
+from tempreg.models.padding import held, lengths_of, only
+from tempreg.models.readout import make_readout
+from tempreg.neurons.equations import ALIF, CubaLIF, ThresholdLIF
+from tempreg.neurons.lif import IF, LIF, PLIF, Neuron
+from tempreg.neurons.steps import StepNeuron
+from tempreg.options.keywords import passes_on_to
+from tempreg.options.neuron import (
+    CONSTANTS_OF,
+    LayerKeywords,
+    NetworkOptions,
+    NeuronKeywords,
+    NeuronOptions,
+    StepOptions,
+)
 
-NEURONS = ("lif", "plif", "if")
+
+def _never_leaking(*, tau: float, **settings: Unpack[NeuronKeywords]) -> IF:
+    if tau != 1:
+        raise ValueError(f"neuron 'if' never leaks: set tau=1 (got {tau!r}), or use 'lif'")
+    return IF(**settings)
 
 
-def neuron_factory(kind: str, tau: float, **settings: Any) -> NeuronFactory:
-    """Makes one layer's neurons: `kind` is "lif", "plif" or "if" (for which tau must be 1)."""
-    if kind == "lif":
-        return lambda: LIF(tau=tau, **settings)
-    if kind == "plif":
-        return lambda: PLIF(tau=tau, **settings)
-    if kind == "if":
-        if tau != 1:
-            raise ValueError(f"neuron 'if' never leaks: set tau=1 (got {tau!r}), or use 'lif'")
-        return lambda: IF(**settings)
-    raise ValueError(f"unknown neuron {kind!r}: choose one of {', '.join(NEURONS)}")
+def _learning_its_threshold(*, tau: float, backend: str, **constants: Any) -> ThresholdLIF:
+    return ThresholdLIF(tau=tau, **constants)  # autograd's loop, which is "reference", alone
+
+
+NEURONS: dict[str, Callable[..., Neuron | StepNeuron]] = {
+    "lif": LIF,
+    "plif": PLIF,
+    "if": _never_leaking,
+}
+"""By the names that networks take; each is made with tau and the arguments of `Neuron`."""
+STEPPED: dict[str, Callable[..., StepNeuron]] = {
+    "alif": ALIF,
+    "cuba": CubaLIF,
+    "threshold": _learning_its_threshold,
+}
+"""Those of other equations, whose backend is "auto" or "reference"; each is made with its own of
+`StepOptions`, too. `RecurrentLIF` is none: it joins the features of a vector, and these are maps.
+"""
+
+
+def neuron_factory(kind: str, tau: float, **settings: Unpack[LayerKeywords]) -> NeuronFactory:
+    """Makes one layer's neurons: `kind` is of `NEURONS` ("if" wants a tau of 1) or `STEPPED`.
+
+    ValueError for another, or for a constant or a backend that it doesn't have.
+    """
+    if kind not in (*NEURONS, *STEPPED):
+        names = ", ".join((*NEURONS, *STEPPED))
+        raise ValueError(f"unknown neuron {kind!r}: choose one of {names}")
+    given: dict[str, Any] = dict(settings)
+    for item in fields(StepOptions):
+        if CONSTANTS_OF[item.name] == kind:
+            continue
+        if (value := given.pop(item.name, item.default)) != item.default:
+            raise ValueError(
+                f"{item.name} {value} is a constant of the neuron {CONSTANTS_OF[item.name]}, and "
+                f"this network's is {kind}: leave it out, or change the neuron"
+            )
+    if kind in NEURONS:
+        return lambda **changed: NEURONS[kind](tau=tau, **{**given, **changed})
+    backend = given.setdefault("backend", "auto")
+    if backend not in ("auto", "reference"):
+        raise ValueError(f"the neuron {kind} has the backends auto and reference, got {backend!r}")
+    return lambda **changed: STEPPED[kind](tau=tau, **{**given, **changed})
 
 
 class SpikingNetwork(nn.Module, ABC):
     """A spiking image or event-frame classifier. Subclass it, set `stem`
-    and `stem_neuron`, define `classify`.
+    and `stem_neuron`, define `classify`; or, where no neurons follow a first convolution, `embed`.
 
     Input is [B, C, H, W], shown at each of `num_steps` timesteps, or [T, B, C, H, W] with any
     T >= 1; output is the logits of each timestep [T, B, num_classes]. A static input passes
@@ -37,29 +89,32 @@ class SpikingNetwork(nn.Module, ABC):
     variance by under 1 / (B H W)).
 
     Keyword arguments, common to all networks: those of `tempreg.create_model`, and
-        neuron: "lif", "plif" or "if".
-        norm: "bn", "tdbn" for threshold-dependent batch norm, or "none".
+        neuron: "lif", "plif", "if", "alif", "cuba" or "threshold"; see `tempreg.neurons`.
+        rho, jump: of "alif"; tau_syn: of "cuba".
+        norm: "bn", "tdbn" for threshold-dependent batch norm, "tebn" and "tab" for those that know
+            the timestep (see `tempreg.models.norms`), or "none".
+        readout: "logits", "membrane", "last" or "attention"; see `tempreg.models.readout`.
         detach_reset, backend: see `tempreg.LIF`.
     """
 
+    padded: bool = False
+    """Whether inputs hold sequences of unequal length; see `tempreg.models.padding`."""
     stem: ConvNorm
-    stem_neuron: Neuron
+    stem_neuron: Neuron | StepNeuron
 
+    @passes_on_to(StepOptions)
+    @passes_on_to(Neuron.__init__)
     def __init__(
         self,
         *,
         num_classes: int,
         in_channels: int,
         num_steps: int,
-        tau: float = 2.0,
-        v_threshold: float = 1.0,
-        v_reset: float | None = 0.0,
-        surrogate: str = "triangle",
-        surrogate_param: float = 1.0,
-        neuron: str = "lif",
-        norm: str = "bn",
-        detach_reset: bool = False,
-        backend: str = "auto",
+        tau: float = NeuronOptions.tau,
+        neuron: str = NeuronOptions.neuron,
+        norm: str = NeuronOptions.norm,
+        readout: str = NetworkOptions.readout,
+        **keywords: Unpack[LayerKeywords],
     ) -> None:
         super().__init__()
         for name, value in (
@@ -70,21 +125,18 @@ class SpikingNetwork(nn.Module, ABC):
             if value < 1:
                 raise ValueError(f"{name} must be >= 1, got {value}")
         self.num_classes, self.in_channels, self.num_steps = num_classes, in_channels, num_steps
-        self.make_neuron: NeuronFactory = neuron_factory(
-            neuron,
-            tau,
-            v_threshold=v_threshold,
-            v_reset=v_reset,
-            surrogate=surrogate,
-            surrogate_param=surrogate_param,
-            detach_reset=detach_reset,
-            backend=backend,
-        )
-        self.make_norm: NormFactory = norm_factory(norm, v_threshold)
+        self.make_neuron: NeuronFactory = neuron_factory(neuron, tau, **keywords)
+        threshold = keywords.get("v_threshold", NeuronOptions.v_threshold)
+        self.make_norm: NormFactory = norm_factory(norm, threshold, num_steps)
+        self.readout = make_readout(readout, tau=tau, num_steps=num_steps)
+
+    def embed(self, frames: Tensor, steps: int) -> Tensor:
+        """What `classify` gets, of `steps` timesteps, from as many, or one that is shown at all."""
+        return self.stem.spikes(frames, self.stem_neuron, steps)
 
     @abstractmethod
     def classify(self, spikes: Tensor) -> Tensor:
-        """Logits [T, B, num_classes] from the stem's spikes [T, B, C, H, W]."""
+        """The head's outputs [T, B, num_classes], from the stem's spikes [T, B, C, H, W]."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits [T, B, num_classes]; ValueError where the input's shape doesn't fit."""
@@ -94,7 +146,15 @@ class SpikingNetwork(nn.Module, ABC):
                 f"[T, B, {self.in_channels}, H, W], got shape {[*x.shape]}"
             )
         shown, steps = (x.unsqueeze(0), self.num_steps) if x.ndim == 4 else (x, x.shape[0])
-        return self.classify(self.stem.spikes(shown, self.stem_neuron, steps))
+        if not self.padded or x.ndim == 4:
+            return self._read(shown, steps)
+        lengths = lengths_of(x)
+        with only(lengths, steps):
+            return held(self._read(shown, steps), lengths)
+
+    def _read(self, shown: Tensor, steps: int) -> Tensor:
+        logits = self.classify(self.embed(shown, steps))
+        return logits if self.readout is None else self.readout(logits)
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the factories, which only the constructor needs and pickle can't hold."""

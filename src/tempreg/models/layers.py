@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import final
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from tempreg.errors import RequestError
 from tempreg.models import fused
-from tempreg.neurons import Neuron
+from tempreg.models.norms import (
+    FEW,
+    NormOverTime,
+    TemporalAccumulatedNorm,
+    TemporalEffectiveNorm,
+    TooFewValues,
+)
+from tempreg.models.padding import has_padding, of_real_rows
+from tempreg.neurons import Neuron, StepNeuron
 from tempreg.ops.pool import average_pool_2x2
 
-NeuronFactory = Callable[[], Neuron]
+NeuronFactory = Callable[..., Neuron | StepNeuron]
+"""Makes a layer of neurons; arguments are those of `Neuron` that differ from the network's."""
 NormFactory = Callable[..., nn.Module]
 
 
@@ -22,24 +32,17 @@ def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return result
 
 
-class TooFewValues(RequestError):
-    """A batch that batch norm can't take statistics of; the message says why. Final."""
-
-
 def normalised(norm: nn.Module, x: Tensor) -> Tensor:
     """norm(x) of [N, C, H, W]; TooFewValues where it would divide by a spread of one value."""
     if isinstance(norm, nn.BatchNorm2d) and norm.training and x.numel() == x.shape[1]:
-        raise TooFewValues(
-            "batch norm in training needs more than one value a channel, but T 1, a batch of 1 and "
-            "1 x 1 pixels leave one: take a batch_size that leaves no last batch of 1, more "
-            "timesteps, larger images, or norm none"
-        )
-    result: Tensor = norm(x)
+        raise TooFewValues(FEW)
+    result: Tensor = of_real_rows(norm, x) if has_padding(norm) else norm(x)
     return result
 
 
+@final
 class TdBatchNorm2d(nn.BatchNorm2d):
-    """Threshold-dependent batch norm: alpha * v_threshold * BN(x). Final.
+    """Threshold-dependent batch norm: alpha * v_threshold * BN(x).
 
     Statistics run over time and batch; alpha is 1, and 1/sqrt(2) where two branches are
     added (Zheng et al. 2021, arXiv 2011.05280).
@@ -54,11 +57,11 @@ class TdBatchNorm2d(nn.BatchNorm2d):
         return super().forward(x) * self.gain
 
 
-def norm_factory(kind: str, v_threshold: float) -> NormFactory:
+def norm_factory(kind: str, v_threshold: float, num_steps: int) -> NormFactory:
     """Makes the norm of a convolution: `norm(channels, joins=False)`; joins: feeds a sum.
 
-    "bn" is batch norm, "tdbn" `TdBatchNorm2d`, "none" leaves the convolution as it is, which has
-    a bias then.
+    "bn" is batch norm, "tdbn" `TdBatchNorm2d`, "tebn" `TemporalEffectiveNorm`, "tab"
+    `TemporalAccumulatedNorm`, "none" leaves the convolution as it is, which has a bias then.
     """
     if kind == "none":
         return lambda channels, joins=False: nn.Identity()
@@ -68,12 +71,17 @@ def norm_factory(kind: str, v_threshold: float) -> NormFactory:
         return lambda channels, joins=False: TdBatchNorm2d(
             channels, v_threshold=v_threshold, alpha=1 / math.sqrt(2) if joins else 1.0
         )
-    raise ValueError(f"unknown norm {kind!r}: choose one of bn, tdbn, none")
+    if kind == "tebn":
+        return lambda channels, joins=False: TemporalEffectiveNorm(channels, num_steps)
+    if kind == "tab":
+        return lambda channels, joins=False: TemporalAccumulatedNorm(channels, num_steps)
+    raise ValueError(f"unknown norm {kind!r}: choose one of bn, tdbn, tebn, tab, none")
 
 
+@final
 class ConvNorm(nn.Module):
     """Convolution without bias, then batch norm over time and batch; or, with the norm "none",
-    a convolution with bias. Final.
+    a convolution with bias.
 
     Input [T, B, C_in, H, W], output [T, B, C_out, H', W']. Padding keeps H and W at stride 1.
     """
@@ -100,37 +108,53 @@ class ConvNorm(nn.Module):
         )
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         self.norm = after
+        self.timed = isinstance(after, NormOverTime)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input current of the neurons that follow."""
-        return over_time(lambda frames: normalised(self.norm, self.conv(frames)), x)
+        return self._normal(over_time(self.conv, x))
 
-    def spikes(self, x: Tensor, neuron: Neuron, steps: int) -> Tensor:
+    def _normal(self, current: Tensor) -> Tensor:
+        if self.timed:
+            made: Tensor = self.norm(current)
+            return made
+        return over_time(lambda frames: normalised(self.norm, frames), current)
+
+    def shown(self, x: Tensor, steps: int) -> Tensor:
+        """self(x) of `steps` timesteps, of x of as many, or of one that is shown at all."""
+        return self(shown(x, steps)) if self.timed else shown(self(x), steps)
+
+    def spikes(self, x: Tensor, neuron: Neuron | StepNeuron, steps: int) -> Tensor:
         """neuron(self(x)), over `steps` timesteps; x has as many, or one that is shown at all.
 
         Norm and neurons run in one pass where that makes no other difference; see `fused`.
         """
         if not fused.unobserved(self, self.norm, neuron):
-            return neuron(_shown(self(x), steps))
+            return neuron(self.shown(x, steps))
         current = over_time(self.conv, x)
         norm = self.norm
         if (
             isinstance(norm, nn.BatchNorm2d)
             and type(norm) in (nn.BatchNorm2d, TdBatchNorm2d)
+            and isinstance(neuron, Neuron)
+            and not has_padding(norm)
             and fused.applies(current, norm, neuron)
         ):
             gain = getattr(norm, "gain", 1.0)
             return fused.normed_spikes(current, norm, gain, neuron, steps)
-        normal = over_time(lambda frames: normalised(norm, frames), current)
-        return neuron(_shown(normal, steps))
+        if self.timed:
+            return neuron(self._normal(shown(current, steps)))
+        return neuron(shown(self._normal(current), steps))
 
 
-def _shown(current: Tensor, steps: int) -> Tensor:
-    return current.expand(steps, *current.shape[1:])
+def shown(current: Tensor, steps: int) -> Tensor:
+    """[steps or 1, ...] -> [steps, ...], without a copy."""
+    return current if len(current) == steps else current.expand(steps, *current.shape[1:])
 
 
+@final
 class Dropout(nn.Dropout):
-    """Dropout of [T, B, F] that can be drawn for a larger batch, of which this is a part. Final.
+    """Dropout of [T, B, F] that can be drawn for a larger batch, of which this is a part.
 
     Attributes:
         joint: (N, rows): the mask is drawn for N samples, and the B samples are those at `rows`
@@ -149,10 +173,11 @@ class Dropout(nn.Dropout):
         return x * mask.div_(1 - self.p)[:, rows.to(x.device)]
 
 
+@final
 class ConvNormNeuron(nn.Module):
-    """`ConvNorm`, then spiking neurons. Final."""
+    """`ConvNorm`, then spiking neurons."""
 
-    def __init__(self, unit: ConvNorm, neuron: Neuron) -> None:
+    def __init__(self, unit: ConvNorm, neuron: Neuron | StepNeuron) -> None:
         super().__init__()
         self.unit = unit
         self.neuron = neuron
@@ -160,6 +185,15 @@ class ConvNormNeuron(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Spikes."""
         return self.unit.spikes(x, self.neuron, x.shape[0])
+
+
+@final
+class MaxPool(nn.Module):
+    """3x3 max pooling at stride 2; spikes stay spikes, and H and W are halved, rounding up."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[T, B, C, H, W] -> the same with half of H and W."""
+        return over_time(lambda frames: F.max_pool2d(frames, 3, stride=2, padding=1), x)
 
 
 def average_pool(x: Tensor) -> Tensor:

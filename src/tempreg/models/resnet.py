@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, final
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,8 +19,9 @@ from tempreg.models.layers import (
 )
 
 
+@final
 class BasicBlock(nn.Module):
-    """conv-BN-neuron, conv-BN, add the shortcut, neuron. Final.
+    """conv-BN-neuron, conv-BN, add the shortcut, neuron.
 
     The shortcut is 1x1 conv-BN where shapes change, else the input.
     """
@@ -50,8 +51,9 @@ class BasicBlock(nn.Module):
         return spikes
 
 
+@final
 class SEWBlock(nn.Module):
-    """Two conv-BN-neuron, then the shortcut is added to the spikes (ADD). Final.
+    """Two conv-BN-neuron, then the shortcut is added to the spikes (ADD).
 
     Where shapes change, the shortcut is 1x1 conv-BN-neuron. Outputs are whole numbers, not
     only 0 and 1.
@@ -100,8 +102,9 @@ def _stages(
     return nn.Sequential(*blocks)
 
 
+@final
 class ResNet19(SpikingNetwork):
-    """Stem of 64; 3 blocks of 128, 3 of 256 and 2 of 512; linear 256 with neurons; head. Final.
+    """Stem of 64; 3 blocks of 128, 3 of 256 and 2 of 512; linear 256 with neurons; head.
 
     Any input size; see `SpikingNetwork` for the arguments. `input_size` is accepted and unused.
     """
@@ -152,15 +155,17 @@ class SEWResNet(SpikingNetwork):
         return logits
 
 
+@final
 class SEWResNet18(SEWResNet):
-    """[2, 2, 2, 2] blocks. Final."""
+    """[2, 2, 2, 2] blocks."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__((2, 2, 2, 2), **options)
 
 
+@final
 class SEWResNet34(SEWResNet):
-    """[3, 4, 6, 3] blocks. Final."""
+    """[3, 4, 6, 3] blocks."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__((3, 4, 6, 3), **options)

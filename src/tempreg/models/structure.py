@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import final
 
 from torch import Tensor
 
 
+@final
 @dataclass
 class Layer:
-    """One convolution or linear layer, and the batch norm that follows it, if any. Final.
+    """One convolution or linear layer, and the batch norm that follows it, if any.
 
     Attributes:
         name: its module's name.
@@ -25,9 +27,10 @@ class Layer:
     norm: str | None = None
 
 
+@final
 @dataclass
 class Structure:
-    """What a state dict holds. Final.
+    """What a state dict holds.
 
     Attributes:
         layers: in the order of the state dict, which is that of registration.

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, final
 
 from torch import Tensor, nn
 
 from tempreg.models.base import SpikingNetwork, spatial_size
 from tempreg.models.layers import ConvNorm, ConvNormNeuron, Dropout, average_pool
+from tempreg.options import NetworkOptions
+from tempreg.options.field import check_option
 
 VGGSNN_LAYERS = (64, 128, "P", 256, 256, "P", 512, 512, "P", 512, 512, "P")
+CSNN_CHANNELS = (32, 64, 128)
 Layers = Sequence[int | str]
 
 
+@final
 class AveragePool(nn.Module):
-    """2x2 average pooling after spikes. Final."""
+    """2x2 average pooling after spikes."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[T, B, C, H, W] -> [T, B, C, H // 2, W // 2]."""
@@ -38,10 +42,11 @@ class PlainNetwork(SpikingNetwork):
         layers: Layers,
         *,
         input_size: int | tuple[int, int] | None,
-        dropout: float = 0.0,
+        dropout: float = NetworkOptions.dropout,
         **common: Any,
     ) -> None:
         super().__init__(**common)
+        check_option(NetworkOptions, "dropout", dropout)
         height, width = spatial_size(input_size, type(self).__name__.lower())
         first, *rest = layers
         if not isinstance(first, int):
@@ -76,22 +81,24 @@ class PlainNetwork(SpikingNetwork):
         return logits
 
 
+@final
 class CSNN(PlainNetwork):
-    """A small network: by default 32 P 64 P 128 P. Final.
+    """A small network: by default 32 P 64 P 128 P.
 
     Args:
-        channels: one layer with pooling each; see `PlainNetwork` for the rest.
+        channels: one layer with pooling each, None for those; see `PlainNetwork` for the rest.
     """
 
-    def __init__(self, *, channels: Sequence[int] = (32, 64, 128), **options: Any) -> None:
-        if not channels or min(channels) < 1:
-            raise ValueError(f"csnn needs at least one channel count >= 1, got {channels!r}")
-        layers = [layer for count in channels for layer in (int(count), "P")]
+    def __init__(self, *, channels: Sequence[int] | None = None, **options: Any) -> None:
+        check_option(NetworkOptions, "channels", channels, "csnn's channels")
+        counts = CSNN_CHANNELS if channels is None else channels
+        layers = [layer for count in counts for layer in (int(count), "P")]
         super().__init__(layers, **options)
 
 
+@final
 class VGGSNN(PlainNetwork):
-    """64, 128 P, 256, 256 P, 512, 512 P, 512, 512 P (Deng et al. 2022). Final."""
+    """64, 128 P, 256, 256 P, 512, 512 P, 512, 512 P (Deng et al. 2022)."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(VGGSNN_LAYERS, **options)

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import torch
 from safetensors import SafetensorError
@@ -22,20 +22,37 @@ from tempreg.errors import RequestError, warnings_about
 from tempreg.models.structure import NORM, Layer, ordered, structure
 
 FAULTS = (
-    RuntimeError, OSError, EOFError, LookupError, TypeError, ValueError, AttributeError,
-    AssertionError, ArithmeticError, MemoryError, struct.error, pickle.UnpicklingError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+    RuntimeError,
+    OSError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What torch's reader of plain values raises where a file is damaged, found by fuzzing it."""
 
 
+_KEYS = ("model_state_dict", "state_dict", "model", "net", "MODEL_STATE")
+"""What checkpoints call a network: in PyTorch's tutorials, the paper's scripts and others'."""
+
+
+@final
 class WeightsError(RequestError):
-    """Weights that don't fit the network, or a file without any; it says why. Final."""
+    """Weights that don't fit the network, or a file without any; it says why."""
 
 
+@final
 @dataclass(frozen=True)
 class WeightsReport:
-    """What `load_weights` did. Final.
+    """What `load_weights` did.
 
     Attributes:
         matched: (name there, name here) of each layer, convolution or linear; its norm came along.
@@ -59,11 +76,13 @@ def load_weights(
     registered before or after the convolutions it goes around. A safetensors file has lost that
     order, so there the numbers in the names must tell it (or the names are our own). The bias
     of a convolution before a batch norm, which our networks lack, goes into the norm's running
-    mean: the outputs are equal.
+    mean: the outputs are equal. Constants of neurons and of norms over time, which belong to no
+    layer, are taken where all names are the same.
 
     Args:
         model: what is changed, in place; nothing is where this raises.
-        source: a state dict, or a file: safetensors, or .pt/.pth, read with weights_only=True.
+        source: a state dict, or a file: safetensors, or .pt/.pth, read with weights_only=True; of
+            a checkpoint that holds more, the entry that is a state dict, as `model_state_dict`.
         partial: take what fits, and leave the rest of both sides.
 
     Raises:
@@ -84,7 +103,9 @@ def load_weights(
     for layer in theirs.layers:
         waiting[_kind(layer, tensors)].append(layer)
     pairs: list[tuple[Layer, Layer]] = []
-    missing = list(ours.others)
+    same_names = tensors.keys() == own.keys()
+    known = [n for n in ours.others if same_names and tensors[n].shape == own[n].shape]
+    missing = [name for name in ours.others if name not in known]
     for layer in ours.layers:
         same = waiting[_kind(layer, own)]
         if same:
@@ -95,7 +116,7 @@ def load_weights(
     unused = [layer.name for layer in theirs.layers if layer.name not in used]
     if not pairs or ((missing or unused) and not partial):
         raise WeightsError(_mismatch(missing, unused, own, tensors))
-    new: dict[str, Tensor] = {}
+    new: dict[str, Tensor] = {name: tensors[name] for name in known}
     for there, here in pairs:
         _take(there, here, tensors, own, new)
     for name, tensor in new.items():
@@ -103,7 +124,7 @@ def load_weights(
             raise WeightsError(f"weights: what they hold for {name} is not finite: mend the file")
     model.load_state_dict({**own, **new})
     names = [(there.name, here.name) for there, here in pairs]
-    return WeightsReport(names, missing, unused, theirs.others)
+    return WeightsReport(names, missing, unused, [n for n in theirs.others if n not in known])
 
 
 def _kind(layer: Layer, tensors: Mapping[str, Tensor]) -> Any:
@@ -191,12 +212,33 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"the weights file {path} can't be read ({first}): save the state dict alone, best as "
             "safetensors"
         ) from None
-    for name in ("state_dict", "model", "net"):
-        if isinstance(content, dict) and isinstance(content.get(name), dict):
-            content = content[name]
-            break
-    if not isinstance(content, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
-    ):
-        raise WeightsError(f"the weights file {path} holds something else than tensors by name")
-    return dict(content)
+    return _tensors(content, path)
+
+
+def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    """The tensors by name that a file holds, alone or as one entry of a checkpoint."""
+    if not isinstance(content, dict) or _by_name(content):
+        found = {"": content}
+    else:
+        found = {str(key): value for key, value in content.items() if _by_name(value)}
+        known = next((key for key in _KEYS if key in found), None)
+        found = found if known is None else {known: found[known]}
+    if len(found) > 1:
+        raise WeightsError(
+            f"the weights file {path} holds several networks ({', '.join(found)}): save one of "
+            "them alone"
+        )
+    for tensors in found.values():
+        if _by_name(tensors):
+            return dict(tensors)
+    held = f", but {', '.join(map(str, content))}" if isinstance(content, dict) and content else ""
+    raise WeightsError(f"the weights file {path} holds no tensors by name{held:.300}")
+
+
+def _by_name(value: Any) -> bool:
+    """Whether this is a state dict, with at least one tensor."""
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in value.items())
+    )

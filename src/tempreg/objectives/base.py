@@ -39,28 +39,123 @@ class Objective(nn.Module, ABC):
             raise ValueError(f"time_dim must be 0 ([T, B, C]) or 1 ([B, T, C]), got {time_dim!r}")
         self.time_dim = time_dim
         self.terms: dict[str, Tensor] = {}
+        self.class_weights: Tensor | None
+        self.register_buffer("class_weights", None, persistent=False)
 
     @abstractmethod
     def compute(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """The terms of the loss by name, each a scalar; they add up to the loss.
 
+        Names are free. In metrics, one that a metric has already, as "lr", is "term_lr".
+
         outputs [T, B, C, *D] in float32 or float64; targets as described in this module.
         """
 
-    def forward(self, outputs: Outputs, targets: Tensor) -> Tensor:
-        """The loss, a scalar.
+    def check(self, outputs: Tensor, targets: Tensor) -> None:
+        """ValueError where targets don't fit outputs [T, B, C, *D]. Override it for others than
+        classes."""
+        check_targets(outputs, targets)
+
+    def arranged(self, targets: Tensor, outputs: Tensor) -> Tensor:
+        """Targets as `check` and `compute` take them. Override it where they have time."""
+        return targets
+
+    def part(self, targets: Tensor, length: int, chosen: Tensor) -> Tensor:
+        """Targets of the samples `chosen`, of the first timesteps. Override it where they have
+        time."""
+        return targets[chosen]
+
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """How far training is: `epoch`, from 0, of `epochs` begins. Override it to use that.
+
+        Training calls it in every process at the start of each epoch, again when a run goes on
+        within one, and with the last epoch before the final evaluation; so does whatever reads a
+        finished run back. What it sets is not stored, and must follow from the two numbers.
+        Here it tells the objectives that this one is built around.
+        """
+        for part in self.children():
+            if isinstance(part, Objective):
+                part.begin_epoch(epoch, epochs)
+
+    def weigh_classes(self, weights: Tensor | None) -> None:
+        """Weigh the classes in every cross-entropy to the targets, in those of the objectives that
+        this one is built around, too; other terms stay as they are.
+
+            CE(o, y) = -(1 / N) sum_n sum_c weights[c] y[n, c] log softmax(o[n])[c]
+
+        y is the target as probabilities, one-hot for class indices. It is divided by the number of
+        samples, not by their weights as torch's mean over class indices is, so that a batch's loss
+        is the mean of its samples'.
+
+        Args:
+            weights: [C], finite and >= 0, not all 0; None: all 1.
 
         Raises:
-            ValueError: the shapes of outputs and targets don't fit, and both are named; or a target
-                is no class, or no probability (said of targets on a CPU).
+            ValueError: other weights.
+        """
+        if weights is not None:
+            weights = weights.detach().double()
+            fine = weights.ndim == 1 and bool(torch.isfinite(weights).all() & (weights >= 0).all())
+            if not fine or not weights.any():
+                raise ValueError(
+                    "class weights are one a class, finite, >= 0 and not all 0, got "
+                    f"{weights.tolist()}"
+                )
+        self.class_weights = weights
+        for part in self.children():
+            if isinstance(part, Objective):
+                part.weigh_classes(weights)
+
+    def cross_entropy(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        """mean_t CE(o[t], y) with the weights of `weigh_classes`; see `cross_entropy_per_step`."""
+        return cross_entropy_per_step(outputs, targets, smoothing, self.class_weights)
+
+    def forward(self, outputs: Outputs, targets: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """The loss, a scalar.
+
+        Args:
+            outputs, targets: as in this module's text.
+            lengths: int64 [B], of sequences that end before T: each counts with its own
+                timesteps alone, so that the loss is the mean of the sequences' one by one, a
+                penalty's T included. None: all have T.
+
+        Raises:
+            ValueError: shapes or devices of outputs and targets don't fit, and both are named; or a
+                target is no class, or no probability (said of targets on a CPU); or lengths are
+                not in [1, T], one a sample.
         """
         outputs = time_first(outputs, self.time_dim)
-        check_targets(outputs, targets)
+        targets = self.arranged(targets, outputs)
+        self.check(outputs, targets)
         # Under autocast the losses would run in half precision and lose small differences.
         with _no_autocast(outputs.device.type):
-            terms = self.compute(_at_least_float32(outputs), targets)
-        self.terms = {name: term.detach() for name, term in terms.items()}
+            outputs = _at_least_float32(outputs)
+            if lengths is None:
+                terms = self.compute(outputs, targets)
+            else:
+                terms = self._by_length(outputs, targets, lengths)
+        if not terms:
+            raise ValueError(f"{type(self).__name__}.compute gave no terms: a loss needs one")
+        self.terms = {str(name): term.detach() for name, term in terms.items()}
         return torch.stack([term.to(outputs.device) for term in terms.values()]).sum()
+
+    def _by_length(self, outputs: Tensor, targets: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+        """Terms of the sequences of each length, weighted by how many these are."""
+        steps, batch = outputs.shape[:2]
+        fits = lengths.shape == (batch,) and not lengths.is_floating_point()
+        if not fits or int(lengths.min()) < 1 or int(lengths.max()) > steps:
+            raise ValueError(
+                f"lengths are whole numbers in [1, {steps}], one for each of {batch} samples, got "
+                f"{lengths.tolist()}"
+            )
+        terms: dict[str, Tensor] = {}
+        for length in lengths.unique().tolist():
+            chosen = (lengths == length).nonzero().squeeze(1)
+            part = self.compute(outputs[:length, chosen], self.part(targets, length, chosen))
+            for name, term in part.items():
+                weighed = term * (len(chosen) / batch)
+                terms[name] = terms[name] + weighed if name in terms else weighed
+        return terms
 
 
 def time_first(outputs: Outputs, time_dim: int) -> Tensor:
@@ -81,11 +176,17 @@ def time_first(outputs: Outputs, time_dim: int) -> Tensor:
 
 
 def check_targets(outputs: Tensor, targets: Tensor) -> None:
-    """ValueError where targets are neither class indices [B, *D] nor probabilities [B, C, *D].
+    """ValueError where targets are neither class indices [B, *D] nor probabilities [B, C, *D], or
+    on another device than outputs.
 
     Values are looked at on a CPU only: elsewhere the program would wait for the device in each
     step, and PyTorch's own assertion there ends it at an index out of range.
     """
+    if targets.device != outputs.device:
+        raise ValueError(
+            f"targets are on {targets.device}, but outputs on {outputs.device}: move one of them "
+            "with .to()"
+        )
     steps, batch, classes, *rest = outputs.shape
     if steps < 1:
         raise ValueError(f"outputs {[*outputs.shape]} have no timestep: T must be at least 1")
@@ -115,19 +216,27 @@ def is_distribution(outputs: Tensor, targets: Tensor) -> bool:
     return targets.ndim == outputs.ndim - 1
 
 
-def cross_entropy_per_step(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+def cross_entropy_per_step(
+    outputs: Tensor, targets: Tensor, smoothing: float = 0.0, weights: Tensor | None = None
+) -> Tensor:
     """mean_t CE(o[t], y): the same as over all steps at once, for all have one batch size.
 
-    `smoothing` spreads this share of each target evenly over the classes.
+    `smoothing` spreads this share of each target evenly over the classes; `weights` [C]:
+    see `Objective.weigh_classes`.
     """
     targets = targets.to(outputs.dtype) if is_distribution(outputs, targets) else targets.long()
     repeated = targets.expand(len(outputs), *targets.shape)
-    return F.cross_entropy(
+    if weights is not None and len(weights) != outputs.shape[2]:
+        raise ValueError(f"{len(weights)} class weights, but outputs of {outputs.shape[2]} classes")
+    loss = F.cross_entropy(
         outputs.flatten(0, 1),
         repeated.flatten(0, 1),
+        weight=None if weights is None else weights.to(outputs),
         ignore_index=_NO_INDEX,
+        reduction="mean" if weights is None else "sum",
         label_smoothing=smoothing,
     )
+    return loss if weights is None else loss * outputs.shape[2] / outputs.numel()
 
 
 def one_hot(outputs: Tensor, targets: Tensor) -> Tensor:

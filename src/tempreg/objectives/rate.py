@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import final
+
 from torch import Tensor
 
-from tempreg.objectives.base import Objective, cross_entropy_per_step
+from tempreg.objectives.base import Objective
 
 
+@final
 class RateLoss(Objective):
-    """CE(mean_t o[t], y). Final.
+    """CE(mean_t o[t], y).
 
     The term is `cross_entropy`. Shapes and targets: `tempreg.objectives.base`.
     """
@@ -16,4 +19,4 @@ class RateLoss(Objective):
     def compute(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """The one term."""
         mean = outputs.mean(dim=0, keepdim=True)
-        return {"cross_entropy": cross_entropy_per_step(mean, targets)}
+        return {"cross_entropy": self.cross_entropy(mean, targets)}

@@ -8,6 +8,8 @@ from tempreg.functional import trt_penalty
 from tempreg.objectives.base import Objective, one_hot
 from tempreg.objectives.select import Select, selected_parameters
 from tempreg.ops.penalty import penalty_terms
+from tempreg.options import ObjectiveOptions
+from tempreg.options.field import check_option
 from tempreg.unwrap import unwrap
 
 
@@ -42,15 +44,14 @@ class Regularised(Objective):
         model: nn.Module,
         *,
         lam: float = 0.0,
-        decay: float = 0.5,
-        eps: float = 1e-5,
+        decay: float = ObjectiveOptions.decay,
+        eps: float = ObjectiveOptions.eps,
         eta: float = 0.0,
         select: Select = "paper",
     ) -> None:
         super().__init__(time_dim=base.time_dim)
         penalty_terms(1, lam, decay, eps)
-        if not 0 <= eta <= 1:
-            raise ValueError(f"eta must be in [0, 1], got {eta!r}")
+        check_option(ObjectiveOptions, "eta", eta)
         self.base = base
         self.lam, self.decay, self.eps, self.eta, self.select = lam, decay, eps, eta, select
         self._model = (unwrap(model),)  # in a tuple, so that it's no submodule of the loss
@@ -59,6 +60,18 @@ class Regularised(Objective):
                 f"select={select!r} selects no trainable parameter of "
                 f"{type(self._model[0]).__name__}: choose another policy, or lam=0 for no penalty"
             )
+
+    def check(self, outputs: Tensor, targets: Tensor) -> None:
+        """As the base checks them."""
+        self.base.check(outputs, targets)
+
+    def arranged(self, targets: Tensor, outputs: Tensor) -> Tensor:
+        """As the base takes them."""
+        return self.base.arranged(targets, outputs)
+
+    def part(self, targets: Tensor, length: int, chosen: Tensor) -> Tensor:
+        """As the base takes them."""
+        return self.base.part(targets, length, chosen)
 
     def penalised_parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that R covers at present, by name: none where all are frozen."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import final
+
 from torch import Tensor
 
-from tempreg.objectives.base import Objective, cross_entropy_per_step
+from tempreg.objectives.base import Objective
+from tempreg.options import ObjectiveOptions
+from tempreg.options.field import check_option
 
 
+@final
 class StepLoss(Objective):
-    """mean_t CE(o[t], y), with label smoothing where asked for. Final.
+    """mean_t CE(o[t], y), with label smoothing where asked for.
 
     The term is `cross_entropy`. Shapes and targets: `tempreg.objectives.base`.
 
@@ -20,10 +25,9 @@ class StepLoss(Objective):
 
     def __init__(self, *, smoothing: float = 0.0, time_dim: int = 0) -> None:
         super().__init__(time_dim=time_dim)
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"smoothing must be in [0, 1), got {smoothing!r}")
+        check_option(ObjectiveOptions, "smoothing", smoothing)
         self.smoothing = smoothing
 
     def compute(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """The one term."""
-        return {"cross_entropy": cross_entropy_per_step(outputs, targets, self.smoothing)}
+        return {"cross_entropy": self.cross_entropy(outputs, targets, self.smoothing)}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
+from typing import final
 
 from torch import Tensor
 
-from tempreg.objectives.base import Objective, cross_entropy_per_step
+from tempreg.objectives.base import Objective
+from tempreg.options import ObjectiveOptions
+from tempreg.options.field import check_option
 
 
+@final
 class TETLoss(Objective):
-    """(1 - lam) mean_t CE(o[t], y) + lam MSE(o, means). Final.
+    """(1 - lam) mean_t CE(o[t], y) + lam MSE(o, means).
 
     The terms are `cross_entropy` and `mse`, each with its factor.
 
@@ -20,17 +23,21 @@ class TETLoss(Objective):
         time_dim: see `Objective`.
     """
 
-    def __init__(self, *, lam: float = 0.05, means: float = 1.0, time_dim: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        lam: float = ObjectiveOptions.tet_lam,
+        means: float = ObjectiveOptions.tet_means,
+        time_dim: int = 0,
+    ) -> None:
         super().__init__(time_dim=time_dim)
-        if not 0 <= lam <= 1:
-            raise ValueError(f"TET's lam must be in [0, 1], got {lam!r}")
-        if not math.isfinite(means):
-            raise ValueError(f"TET's means must be finite, got {means!r}")
+        check_option(ObjectiveOptions, "tet_lam", lam, "TET's lam")
+        check_option(ObjectiveOptions, "tet_means", means, "TET's means")
         self.lam, self.means = lam, means
 
     def compute(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Cross-entropy and regularisation, weighted."""
         return {
-            "cross_entropy": (1 - self.lam) * cross_entropy_per_step(outputs, targets),
+            "cross_entropy": (1 - self.lam) * self.cross_entropy(outputs, targets),
             "mse": self.lam * (outputs - self.means).square().mean(),
         }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import final
+
 from torch import nn
 
 from tempreg.objectives.regularised import Regularised
 from tempreg.objectives.select import Select
 from tempreg.objectives.step import StepLoss
+from tempreg.options import ObjectiveOptions
 
 
+@final
 class TRTLoss(Regularised):
-    """mean_t [(1 - eta) CE(o[t], y) + eta MSE(o[t], onehot(y))] + R(w). Final.
+    """mean_t [(1 - eta) CE(o[t], y) + eta MSE(o[t], onehot(y))] + R(w).
 
     R is the time-decaying penalty of `tempreg.functional.trt_penalty`, with T the number of
     steps in the outputs. The terms are `cross_entropy`, `mse` and `penalty`, each with its
@@ -28,10 +32,10 @@ class TRTLoss(Regularised):
         self,
         model: nn.Module,
         *,
-        lam: float = 1e-5,
-        decay: float = 0.5,
-        eps: float = 1e-5,
-        eta: float = 0.05,
+        lam: float = ObjectiveOptions.lam,
+        decay: float = ObjectiveOptions.decay,
+        eps: float = ObjectiveOptions.eps,
+        eta: float = ObjectiveOptions.eta,
         select: Select = "paper",
         time_dim: int = 0,
     ) -> None:

@@ -18,9 +18,11 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import final
 
 from tempreg.errors import RequestError
 from tempreg.files import scratch
+from tempreg.surrogate import SURROGATE_CODES
 
 KERNELS = Path(__file__).parent / "kernels"
 # Without contraction or fast-math, a kernel's arithmetic is the equations', bit for bit.
@@ -33,11 +35,23 @@ BASE_FLAGS = (
     "-fno-trapping-math",
     "-fPIC",
 )
+# Numbers that C and Python must agree on; the sources have them as macros.
+DEFINED = {
+    # Neurons a block: rows long enough for the prefetcher, few enough bytes for level 2; and the
+    # same where rows of a batch norm's numbers lie beside those of the neurons.
+    "MOST_BLOCK": 8192,
+    "NORM_BLOCK": 2048,
+    # Weights whose penalty is one partial sum.
+    "CHUNK": 8192,
+    "SURROGATES": len(SURROGATE_CODES),
+    **{name.upper(): code for name, code in SURROGATE_CODES.items()},
+}
 OPTIONAL_FLAGS = (("-march=native", "-fopenmp"), ("-fopenmp",), ("-march=native",), ())
 
 
+@final
 class KernelUnavailable(RequestError, RuntimeError):
-    """No compiled CPU kernel can run here; the message says why. Final."""
+    """No compiled CPU kernel can run here; the message says why."""
 
 
 def cache_dir() -> Path:
@@ -99,7 +113,8 @@ def _loaded(
     name: str, element: str, compiler: tuple[str, ...], flags: tuple[str, ...]
 ) -> ctypes.CDLL:
     """The library for these flags; one in the cache that doesn't load is built again."""
-    flags = (*flags, f"-DELEMENT_{element.upper()}")
+    defined = (f"-D{name}={value}" for name, value in DEFINED.items())
+    flags = (*flags, f"-DELEMENT_{element.upper()}", *defined)
     path = _built(name, compiler, flags)
     try:
         return ctypes.CDLL(str(path))
@@ -111,7 +126,7 @@ def _loaded(
 def _built(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Path:
     """The path of the shared object for these flags, compiled now if it is not there."""
     sources = [KERNELS / f"{name}.c", *sorted(KERNELS.glob("*.h"))]
-    digest = hashlib.sha256(repr((flags, _compiler_version(compiler), _processor())).encode())
+    digest = hashlib.sha256(repr((flags, _compiler_version(compiler), processor())).encode())
     for source in sources:
         digest.update(source.read_bytes())
     target = cache_dir() / "kernels" / f"{name}-{digest.hexdigest()[:20]}.so"
@@ -139,7 +154,7 @@ def _compiler_version(compiler: tuple[str, ...]) -> str:
 
 
 @functools.cache
-def _processor() -> str:
+def processor() -> str:
     """What -march=native depends on: a cache folder may be shared by unlike machines."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []

@@ -3,7 +3,8 @@
 reference   plain autograd loop: any number of derivatives, any device, slow
 eager       torch operations with a closed-form backward: any device
 compiled    a C kernel on a CPU, a Triton kernel on CUDA
-auto        compiled where it can run, else eager (said once, and recorded by a run)
+auto        compiled where it can run, else eager (said once, and recorded by a run); on CUDA a
+            trial launch decides
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib
 import importlib.util
 import warnings
 from types import ModuleType
+from typing import final, get_args
 
 import torch
 from torch import Tensor
@@ -21,13 +23,18 @@ from tempreg.ops import cbuild, lif_eager
 from tempreg.ops.lif_autograd import LIFFunction
 from tempreg.ops.lif_reference import lif_reference
 from tempreg.ops.spec import LIFSpec
+from tempreg.ops.trial import TrialFailed, tried
+from tempreg.options.neuron import Backend
 
 DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-BACKENDS = ("auto", "reference", "eager", "compiled")
+BACKENDS: tuple[str, ...] = get_args(Backend)
+TRIAL_DEVICE = "cuda"
+"""Where the Triton kernels are tried: on the current GPU."""
 
 
+@final
 class BackendUnavailable(RequestError, RuntimeError):
-    """The backend that was asked for cannot run here; the message says why. Final."""
+    """The backend that was asked for cannot run here; the message says why."""
 
 
 # Plain dictionaries rather than functools.cache, which torch.compile looks through.
@@ -48,7 +55,12 @@ def _compiled_module(device_type: str) -> ModuleType:
             raise BackendUnavailable(
                 "backend 'compiled' cannot run on cuda: the package 'triton' is not installed"
             )
-        return importlib.import_module("tempreg.ops.lif_triton")
+        try:
+            return tried("tempreg.ops.lif_triton", TRIAL_DEVICE)
+        except TrialFailed as error:
+            raise BackendUnavailable(
+                f"backend 'compiled' cannot run on cuda: {error}"
+            ) from error.__cause__
     raise BackendUnavailable(
         f"backend 'compiled' cannot run on {device_type!r}: it has kernels for cpu and cuda"
     )
@@ -90,13 +102,38 @@ def state_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 
+def check_state(x: Tensor, v0: Tensor) -> None:
+    """ValueError or TypeError where v0 [*N] can't be the state before step 0 of x [T, *N]."""
+    if v0.dtype not in DTYPES:
+        raise TypeError(
+            "the state must be a floating-point tensor of 16, 32 or 64 bits, as the membrane "
+            f"potential is, got {v0.dtype}"
+        )
+    if v0.device != x.device:
+        raise ValueError(
+            f"the state is on {v0.device}, but the input on {x.device}: move one of them with .to()"
+        )
+    if v0.shape != x.shape[1:]:
+        raise ValueError(
+            f"the state has shape {[*v0.shape]}, but one timestep of the input has "
+            f"{[*x.shape[1:]]}: pass the state that this batch ended with, or none to start"
+        )
+
+
 def lif(
-    x: Tensor, v0: Tensor | None, tau: Tensor | float, spec: LIFSpec, backend: str = "auto"
-) -> tuple[Tensor, Tensor]:
+    x: Tensor,
+    v0: Tensor | None,
+    tau: Tensor | float,
+    spec: LIFSpec,
+    backend: str = "auto",
+    *,
+    last: bool = True,
+) -> tuple[Tensor, Tensor | None]:
     """Spikes [T, *N] in x's dtype and the last membrane potential [*N] in the state's dtype.
 
     x is [T, *N] with T >= 1 of a floating dtype, v0 [*N] or None for zeros, tau a number or a
-    0-d tensor. ValueError or TypeError say which of these does not hold.
+    0-d tensor; x and v0 on one device. ValueError or TypeError say which of these does not hold.
+    Without `last` the potential is None, and isn't written where that costs something.
     """
     if x.dtype not in DTYPES:
         raise TypeError(
@@ -106,24 +143,26 @@ def lif(
         raise ValueError(
             f"the input current must have shape [T, ...] with T >= 1 timesteps, got {[*x.shape]}"
         )
-    if v0 is not None and v0.shape != x.shape[1:]:
-        raise ValueError(
-            f"the state has shape {[*v0.shape]}, but one timestep of the input has "
-            f"{[*x.shape[1:]]}: pass the state that this batch ended with, or none to start"
-        )
+    if v0 is not None:
+        check_state(x, v0)
     if isinstance(tau, Tensor) and tau.ndim != 0:
         raise ValueError(f"tau must be a number or a 0-d tensor, got shape {[*tau.shape]}")
-    dtype, out_dtype = state_dtype(x.dtype), x.dtype
-    x = x.to(dtype)
-    v0 = x.new_zeros(()).expand(x.shape[1:]) if v0 is None else v0.to(dtype)
-    # A tensor, because CUDA divides by a plain number through its rounded reciprocal.
+    dtype = state_dtype(x.dtype)
     if isinstance(tau, Tensor):
         tau = tau.to(device=x.device, dtype=dtype)
-    else:
+    v0 = None if v0 is None else v0.to(dtype)
+    name = resolve_backend(backend, x.device.type)
+    module = None if name == "reference" else _MODULES[backend, x.device.type]
+    if getattr(module, "PLAIN", False):
+        spikes, v = LIFFunction.apply(x, v0, tau, spec, module, last)
+        return spikes, v if last else None
+    out_dtype, x = x.dtype, x.to(dtype)
+    v0 = x.new_zeros(()).expand(x.shape[1:]) if v0 is None else v0
+    # A tensor, because CUDA divides by a plain number through its rounded reciprocal.
+    if not isinstance(tau, Tensor):
         tau = torch.full((), tau, device=x.device, dtype=dtype)
-    if resolve_backend(backend, x.device.type) == "reference":
+    if module is None:
         spikes, v = lif_reference(x, v0, tau, spec)
     else:
-        module = _MODULES[backend, x.device.type]
-        spikes, v = LIFFunction.apply(x, v0, tau, spec, module)
-    return spikes.to(out_dtype), v
+        spikes, v = LIFFunction.apply(x, v0, tau, spec, module, True)
+    return spikes.to(out_dtype), v if last else None

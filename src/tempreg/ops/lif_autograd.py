@@ -7,18 +7,20 @@ that differentiating it again says what to do instead of failing somewhere insid
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from tempreg.ops.layout import zeros
-from tempreg.ops.mapping import signed, transformed
+from tempreg.ops.mapping import FirstGradient, signed, transformed
 from tempreg.ops.spec import LIFSpec
 
 
-def _fold_batch(batch: int, dim: int | None, tensor: Tensor, at: int) -> Tensor:
+def _fold_batch(batch: int, dim: int | None, tensor: Any, at: int) -> Any:
     """The mapped dimension (or an expanded new one) as a further neuron dimension at `at`."""
+    if tensor is None:
+        return None
     if dim is None:
         return tensor.unsqueeze(at).expand(*tensor.shape[:at], batch, *tensor.shape[at:])
     return tensor.movedim(dim, at)
@@ -32,70 +34,80 @@ def _refuse_mapped_tau(dim: int | None) -> None:
         )
 
 
+@final
 @signed
 class LIFFunction(torch.autograd.Function):
-    """(x, v0, tau, spec, backend) -> (spikes, last state); once differentiable. Final."""
+    """(x, v0, tau, spec, backend, last) -> (spikes, last state); once differentiable.
+
+    A backend that is PLAIN takes None for a v0 of zeros and a number for tau, and leaves the last
+    state empty where `last` is False: where it isn't wanted.
+    """
 
     @staticmethod
     def forward(
-        x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec, backend: ModuleType
+        x: Tensor,
+        v0: Tensor | None,
+        tau: Tensor | float,
+        spec: LIFSpec,
+        backend: ModuleType,
+        last: bool,
     ) -> tuple[Tensor, Tensor]:
-        spikes, v = backend.forward(x, v0, tau, spec)
+        wanted = {} if last else {"last": False}
+        spikes, v = backend.forward(x, v0, tau, spec, **wanted)
         return spikes, v
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, v0, tau, ctx.spec, ctx.backend = inputs
+        x, v0, tau, ctx.spec, ctx.backend, _ = inputs
         ctx.set_materialize_grads(False)  # the last state is seldom used: no zeros for it
-        ctx.save_for_backward(x, v0, tau)
+        ctx.tau = None if isinstance(tau, Tensor) else tau
+        ctx.save_for_backward(x, v0, tau if isinstance(tau, Tensor) else None)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:
         x, v0, tau = ctx.saved_tensors
+        tau = ctx.tau if tau is None else tau
         gs, gv = grad_outputs
         if gs is None and gv is None:
-            return None, None, None, None, None
+            return None, None, None, None, None, None
         gs = zeros(x) if gs is None else gs
-        gv = zeros(v0) if gv is None else gv
+        if gv is None and not getattr(ctx.backend, "PLAIN", False):
+            gv = zeros(v0)
         _, of_v0, of_tau, *_ = ctx.needs_input_grad
         seen = torch.is_grad_enabled() or transformed()
         gradient = LIFBackward.apply if seen else LIFBackward.forward
         gx, *rest = gradient(gs, gv, x, v0, tau, ctx.spec, ctx.backend, of_v0 or of_tau)
         gv0 = rest[0] if of_v0 else None
         gtau = rest[1].sum() if of_tau else None
-        return gx, gv0, gtau, None, None
+        return gx, gv0, gtau, None, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
-        x, v0, tau, spec, backend = args
+        x, v0, tau, spec, backend, _ = args
         _refuse_mapped_tau(in_dims[2])
         x = _fold_batch(info.batch_size, in_dims[0], x, 1)
         v0 = _fold_batch(info.batch_size, in_dims[1], v0, 0)
-        return LIFFunction.apply(x, v0, tau, spec, backend), (1, 0)
+        return LIFFunction.apply(x, v0, tau, spec, backend, True), (1, 0)
 
 
+@final
 @signed
-class LIFBackward(torch.autograd.Function):
-    """The gradient of `LIFFunction`; refuses to be differentiated. Final."""
+class LIFBackward(FirstGradient):
+    """The gradient of `LIFFunction`; refuses to be differentiated."""
 
     @staticmethod
     def forward(
-        gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec,
-        backend: ModuleType, rest: bool,
-    ) -> tuple[Tensor, ...]:  # fmt: skip
+        gs: Tensor,
+        gv: Tensor | None,
+        x: Tensor,
+        v0: Tensor | None,
+        tau: Tensor | float,
+        spec: LIFSpec,
+        backend: ModuleType,
+        rest: bool,
+    ) -> tuple[Tensor, ...]:
         gradients: tuple[Tensor, ...] = backend.backward(gs, gv, x, v0, tau, spec, rest)
         return gradients
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        raise RuntimeError(
-            "this LIF backend can be differentiated once; for second derivatives choose "
-            "backend='reference'"
-        )
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:

@@ -8,31 +8,16 @@ there for the equations and the shapes. An input that repeats over time (stride 
 
 from __future__ import annotations
 
-import ctypes
-import functools
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
+from tempreg.ops.ckernel import kernel, room_for, threads_for
 from tempreg.ops.layout import elements, rows
 from tempreg.ops.spec import LIFSpec
-from tempreg.surrogate import DERIVATIVES, SURROGATE_CODES
 
-SCRATCH_BYTES = 512 * 1024
-"""A thread's room for the membrane potentials of one block: it should fit a level-2 cache."""
-MOST_BLOCK = 8192  # as in kernels/lif_types.h
 PARALLEL_FROM = 32_768
-"""Elements below which starting threads costs more than it saves."""
-SUFFIX = {torch.float32: "float", torch.float64: "double"}
-_POINTER, _INT, _LONG, _DOUBLE = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_double
-_FORWARD = [
-    *[_POINTER, _LONG] * 2, *[_POINTER] * 2, *[_LONG] * 2, *[_DOUBLE] * 3, *[_INT] * 2,
-]  # fmt: skip
-_BACKWARD = [
-    _POINTER, *[_POINTER, _LONG] * 4, *[_POINTER] * 3, *[_LONG] * 2, *[_DOUBLE] * 4, *[_INT] * 4,
-]  # fmt: skip
+"""Elements from which threads are worth starting."""
 
 _library = torch.library.Library("tempreg", "DEF")
 _SPEC = "float v_threshold, float? v_reset, int surrogate, float surrogate_param, bool detach"
@@ -45,7 +30,7 @@ _library.define(
 
 def forward(x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec) -> tuple[Tensor, Tensor]:
     """Spikes and last state."""
-    spikes, v = torch.ops.tempreg.lif_forward(x, v0, tau, *_coded(spec))
+    spikes, v = torch.ops.tempreg.lif_forward(x, v0, tau, *spec.coded)
     return spikes, v
 
 
@@ -53,63 +38,54 @@ def backward(
     gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec, rest: bool = True
 ) -> tuple[Tensor, ...]:
     """The gradient of x and, if asked for the `rest`, those of v0 and (by neuron) tau."""
-    gradients = torch.ops.tempreg.lif_backward(gs, gv, x, v0, tau, *_coded(spec), rest)
+    gradients = torch.ops.tempreg.lif_backward(gs, gv, x, v0, tau, *spec.coded, rest)
     return tuple(gradients) if rest else (gradients[0],)
 
 
-def _coded(spec: LIFSpec) -> tuple[float, float | None, int, float, bool]:
-    return spec._replace(surrogate=SURROGATE_CODES[spec.surrogate])  # type: ignore[arg-type, return-value]
-
-
-@functools.cache
-def _kernel(direction: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("lif", SUFFIX[dtype])[f"lif_{direction}_{SUFFIX[dtype]}"]
-    types: list[Any] = _FORWARD if direction == "forward" else _BACKWARD
-    function.argtypes = types
-    function.restype = None
-    return function
-
-
-def threads_for(elements: int) -> int:
-    """How many threads a pass over so many elements is worth."""
-    return torch.get_num_threads() if elements >= PARALLEL_FROM else 1
-
-
 def _forward_cpu(
-    x: Tensor, v0: Tensor, tau: Tensor, v_threshold: float, v_reset: float | None,
-    surrogate: int, surrogate_param: float, detach: bool,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    x: Tensor,
+    v0: Tensor,
+    tau: Tensor,
+    v_threshold: float,
+    v_reset: float | None,
+    *_: object,  # which matter in the backward pass alone
+) -> tuple[Tensor, Tensor]:
     steps, neurons = x.shape[0], v0.numel()
     (x, x_step), (v0, v0_step) = rows(x), elements(v0)
     spikes = torch.empty(x.shape, dtype=x.dtype)
     v = torch.empty(v0.shape, dtype=v0.dtype)
-    _kernel("forward", x.dtype)(
-        x.data_ptr(), x_step, v0.data_ptr(), v0_step, spikes.data_ptr(), v.data_ptr(),
-        steps, neurons, tau.item(), v_threshold, v_reset or 0.0,
-        v_reset is None, threads_for(x.numel()),
-    )  # fmt: skip
+    layer = (tau.item(), v_threshold, v_reset or 0.0, v_reset is None)
+    threads = threads_for(x.numel(), PARALLEL_FROM)
+    run = kernel("lif", "lif_forward", x.dtype)
+    run(x, x_step, v0, v0_step, spikes, v, steps, neurons, *layer, threads)
     return spikes, v
 
 
 def _backward_cpu(
-    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, v_threshold: float,
-    v_reset: float | None, surrogate: int, surrogate_param: float, detach: bool, rest: bool,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+    gs: Tensor,
+    gv: Tensor,
+    x: Tensor,
+    v0: Tensor,
+    tau: Tensor,
+    v_threshold: float,
+    v_reset: float | None,
+    surrogate: int,
+    surrogate_param: float,
+    detach: bool,
+    rest: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
     steps, neurons = x.shape[0], v0.numel()
     gs, (gv, gv_step) = gs.contiguous(), elements(gv)
     (x, x_step), (v0, v0_step) = rows(x), elements(v0)
-    threads = threads_for(x.numel())
-    fitting = max(16, SCRATCH_BYTES // (x.element_size() * steps))
-    block = max(1, min(MOST_BLOCK, fitting, -(-neurons // threads)))
-    scratch = torch.empty(threads * steps * block, dtype=x.dtype)
+    threads = threads_for(x.numel(), PARALLEL_FROM)
+    room = room_for(x, steps, neurons, threads, cbuild.DEFINED["MOST_BLOCK"])
     gx, gv0, gtau = (torch.empty(shape, dtype=x.dtype) for shape in _shapes(x, v0, rest))
-    _kernel("backward", x.dtype)(
-        gs.data_ptr(), gv.data_ptr(), gv_step, x.data_ptr(), x_step, v0.data_ptr(), v0_step,
-        scratch.data_ptr(), block, gx.data_ptr(), gv0.data_ptr() if rest else 0,
-        gtau.data_ptr() if rest else 0, steps, neurons,
-        tau.item(), v_threshold, v_reset or 0.0, surrogate_param,
-        v_reset is None, surrogate, detach, threads,
-    )  # fmt: skip
+    found = (gx, gv0 if rest else None, gtau if rest else None)
+    given = (gs, gv, gv_step, x, x_step, v0, v0_step)
+    shape, constants = (steps, neurons), (tau.item(), v_threshold, v_reset or 0.0, surrogate_param)
+    kinds = (v_reset is None, surrogate, detach)
+    run = kernel("lif", "lif_backward", x.dtype)
+    run(*given, *room, *found, *shape, *constants, *kinds, threads)
     return gx, gv0, gtau
 
 
@@ -128,13 +104,11 @@ def _shapes(x: Tensor, v0: Tensor, rest: bool) -> tuple[torch.Size, torch.Size, 
 
 
 def _backward_shapes(
-    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, v_threshold: float,
-    v_reset: float | None, surrogate: int, surrogate_param: float, detach: bool, rest: bool,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-    gx, gv0, gtau = (x.new_empty(shape) for shape in _shapes(x, v0, rest))
+    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, *others: object
+) -> tuple[Tensor, Tensor, Tensor]:
+    gx, gv0, gtau = (x.new_empty(shape) for shape in _shapes(x, v0, bool(others[-1])))
     return gx, gv0, gtau
 
 
 torch.library.register_fake("tempreg::lif_forward")(_forward_shapes)
 torch.library.register_fake("tempreg::lif_backward")(_backward_shapes)
-assert list(DERIVATIVES) == ["triangle", "sigmoid", "atan", "rectangle"], "kernels/lif_body.h"

@@ -21,6 +21,22 @@ def signed(function: Function) -> Function:
     return function
 
 
+class FirstGradient(torch.autograd.Function):
+    """A gradient that refuses to be differentiated. Subclass it with `forward` and `vmap`."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        """Keeps nothing."""
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """RuntimeError."""
+        raise RuntimeError(
+            "this LIF backend can be differentiated once; for second derivatives choose "
+            "backend='reference'"
+        )
+
+
 def transformed() -> bool:
     """Whether a transform of functorch (vmap, grad, jvp, ...) is at work on this call."""
     return torch._C._functorch.peek_interpreter_stack() is not None

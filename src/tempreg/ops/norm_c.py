@@ -11,30 +11,12 @@ gs [T, B, C, H, W]; alpha, beta, mean and the sums [C]. float32 or float64, on a
 
 from __future__ import annotations
 
-import ctypes
-import functools
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
-from tempreg.ops.lif_c import SCRATCH_BYTES, SUFFIX, threads_for
-
-MOST_BLOCK = 2048  # NORM_BLOCK in kernels/lif_types.h
-_POINTER, _INT, _LONG, _DOUBLE = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64, ctypes.c_double
-_TYPES: dict[str, list[Any]] = {
-    "channel_statistics": [_POINTER, *[_LONG] * 3, *[_POINTER] * 2, _INT],
-    "norm_lif_forward": [
-        _POINTER, _LONG, *[_POINTER] * 2, *[_LONG] * 2, _POINTER, *[_LONG] * 2, *[_DOUBLE] * 3,
-        *[_INT] * 2,
-    ],
-    "norm_lif_backward": [
-        *[_POINTER] * 2, _LONG, *[_POINTER] * 3, *[_LONG] * 2, _POINTER, _LONG, *[_POINTER] * 2,
-        *[_LONG] * 2, *[_DOUBLE] * 4, *[_INT] * 4,
-    ],
-    "norm_backward": [*[_POINTER] * 6, *[_LONG] * 3, _INT],
-}  # fmt: skip
+from tempreg.ops.ckernel import kernel, room_for, threads_for
+from tempreg.ops.lif_c import PARALLEL_FROM
 
 _library = torch.library.Library("tempreg", "FRAGMENT")
 _library.define("channel_statistics(Tensor x) -> (Tensor, Tensor)")
@@ -49,71 +31,76 @@ _library.define(
 )
 
 
-@functools.cache
-def _kernel(name: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("norm_lif", SUFFIX[dtype])[f"{name}_{SUFFIX[dtype]}"]
-    function.argtypes = _TYPES[name]
-    function.restype = None
-    return function
-
-
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     x = x.contiguous()
     steps, batch, channels, height, width = x.shape
     mean, var = x.new_empty(channels), x.new_empty(channels)
-    _kernel("channel_statistics", x.dtype)(
-        x.data_ptr(), steps * batch, channels, height * width, mean.data_ptr(), var.data_ptr(),
-        threads_for(x.numel()),
-    )  # fmt: skip
+    shape, threads = (
+        (steps * batch, channels, height * width),
+        threads_for(x.numel(), PARALLEL_FROM),
+    )
+    kernel("norm_lif", "channel_statistics", x.dtype)(x, *shape, mean, var, threads)
     return mean, var
 
 
 def _forward(
-    x: Tensor, alpha: Tensor, beta: Tensor, steps: int, tau: float, v_threshold: float,
+    x: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+    steps: int,
+    tau: float,
+    v_threshold: float,
     v_reset: float | None,
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     x, alpha, beta = x.contiguous(), alpha.contiguous(), beta.contiguous()
-    channels, plane = x.shape[2], x.shape[3] * x.shape[4]
-    neurons = x[0].numel()
-    spikes = _spikes_shape(x, alpha, beta, steps)
-    _kernel("norm_lif_forward", x.dtype)(
-        x.data_ptr(), neurons if x.shape[0] > 1 else 0, alpha.data_ptr(), beta.data_ptr(),
-        channels, plane, spikes.data_ptr(), steps, neurons, tau, v_threshold, v_reset or 0.0,
-        v_reset is None, threads_for(spikes.numel()),
-    )  # fmt: skip
+    neurons, spikes = x[0].numel(), _spikes_shape(x, alpha, beta, steps)
+    by_channel = (alpha, beta, x.shape[2], x.shape[3] * x.shape[4])
+    layer = (tau, v_threshold, v_reset or 0.0, v_reset is None)
+    run = kernel("norm_lif", "norm_lif_forward", x.dtype)
+    threads = threads_for(spikes.numel(), PARALLEL_FROM)
+    run(x, _step(x), *by_channel, spikes, steps, neurons, *layer, threads)
     return spikes
 
 
 def _backward(
-    gs: Tensor, x: Tensor, alpha: Tensor, beta: Tensor, mean: Tensor, invstd: Tensor | None,
-    tau: float, v_threshold: float, v_reset: float | None, surrogate: int, surrogate_param: float,
+    gs: Tensor,
+    x: Tensor,
+    alpha: Tensor,
+    beta: Tensor,
+    mean: Tensor,
+    invstd: Tensor | None,
+    tau: float,
+    v_threshold: float,
+    v_reset: float | None,
+    surrogate: int,
+    surrogate_param: float,
     detach: bool,
-) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+) -> tuple[Tensor, Tensor, Tensor]:
     gs, x, mean = gs.contiguous(), x.contiguous(), mean.contiguous()
     steps, (_, batch, channels, height, width) = gs.shape[0], x.shape
     plane, neurons = height * width, x[0].numel()
-    threads = threads_for(gs.numel())
-    fitting = max(16, SCRATCH_BYTES // (x.element_size() * steps))
-    block = max(1, min(MOST_BLOCK, fitting, -(-neurons // threads)))
-    scratch = x.new_empty(threads * steps * block)
+    threads = threads_for(gs.numel(), PARALLEL_FROM)
+    room = room_for(x, steps, neurons, threads, cbuild.DEFINED["NORM_BLOCK"])
     gx, sums = torch.empty_like(x), torch.zeros(threads, 2, channels, dtype=torch.float64)
-    _kernel("norm_lif_backward", x.dtype)(
-        gs.data_ptr(), x.data_ptr(), neurons if x.shape[0] > 1 else 0, alpha.data_ptr(),
-        beta.data_ptr(), mean.data_ptr(), channels, plane, scratch.data_ptr(), block,
-        gx.data_ptr(), sums.data_ptr(), steps, neurons, tau, v_threshold, v_reset or 0.0,
-        surrogate_param, v_reset is None, surrogate, detach, threads,
-    )  # fmt: skip
+    by_channel = (alpha, beta, mean, channels, plane)
+    shape, constants = (steps, neurons), (tau, v_threshold, v_reset or 0.0, surrogate_param)
+    kinds = (v_reset is None, surrogate, detach)
+    run = kernel("norm_lif", "norm_lif_backward", x.dtype)
+    run(gs, x, _step(x), *by_channel, *room, gx, sums, *shape, *constants, *kinds, threads)
     total, dot = sums.sum(0)
     if invstd is None:  # statistics that x doesn't change
         return gx.mul_(alpha[:, None, None]), total.to(x.dtype), dot.to(x.dtype)
     count = x.numel() // channels
     shift, slope = total / count, dot / count * invstd.double().square()
     shift, slope = shift.to(x.dtype), slope.to(x.dtype)
-    _kernel("norm_backward", x.dtype)(
-        x.data_ptr(), gx.data_ptr(), mean.data_ptr(), shift.data_ptr(), slope.data_ptr(),
-        alpha.data_ptr(), x.shape[0] * batch * channels, channels, plane, threads,
-    )  # fmt: skip
+    planes = (x.shape[0] * batch * channels, channels, plane)
+    kernel("norm_lif", "norm_backward", x.dtype)(x, gx, mean, shift, slope, alpha, *planes, threads)
     return gx, total.to(x.dtype), dot.to(x.dtype)
+
+
+def _step(x: Tensor) -> int:
+    """Elements from one timestep of x to the next; 0 where it has one that is shown at all."""
+    return x[0].numel() if x.shape[0] > 1 else 0
 
 
 def _statistics_shape(x: Tensor) -> tuple[Tensor, Tensor]:

@@ -13,17 +13,17 @@ without the two means where var isn't a function of x. gh is LIF's gradient of t
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
 
 from tempreg.ops import norm_c
-from tempreg.ops.mapping import one_by_one, signed
+from tempreg.ops.mapping import FirstGradient, one_by_one, signed
 from tempreg.ops.spec import LIFSpec
-from tempreg.surrogate import SURROGATE_CODES
 
 
+@final
 class NormLIFSpec(NamedTuple):
     """The constants of a norm and the neurons after it.
 
@@ -72,15 +72,20 @@ def _affine(
     return alpha, beta, invstd
 
 
+@final
 @signed
 class NormLIF(torch.autograd.Function):
-    """(x, weight, bias, mean, var, spec) -> (spikes, mean, var); once differentiable. Final."""
+    """(x, weight, bias, mean, var, spec) -> (spikes, mean, var); once differentiable."""
 
     @staticmethod
     def forward(
-        x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor | None,
-        var: Tensor | None, spec: NormLIFSpec,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        mean: Tensor | None,
+        var: Tensor | None,
+        spec: NormLIFSpec,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         if mean is None or var is None:
             mean, var = norm_c.channel_statistics(x)
         else:
@@ -114,32 +119,27 @@ class NormLIF(torch.autograd.Function):
         )
 
 
+@final
 @signed
-class NormLIFBackward(torch.autograd.Function):
-    """The gradients of `NormLIF`; refuses to be differentiated. Final."""
+class NormLIFBackward(FirstGradient):
+    """The gradients of `NormLIF`; refuses to be differentiated."""
 
     @staticmethod
     def forward(
-        gs: Tensor, x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor,
-        var: Tensor, own_statistics: bool, spec: NormLIFSpec,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        gs: Tensor,
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        mean: Tensor,
+        var: Tensor,
+        own_statistics: bool,
+        spec: NormLIFSpec,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         alpha, beta, invstd = _affine(weight, bias, mean, var, spec)
-        lif = spec.lif._replace(surrogate=SURROGATE_CODES[spec.lif.surrogate])  # type: ignore[arg-type]
         gx, total, dot = norm_c.norm_lif_backward(
-            gs, x, alpha, beta, mean, invstd if own_statistics else None, spec.tau, *lif
+            gs, x, alpha, beta, mean, invstd if own_statistics else None, spec.tau, *spec.lif.coded
         )
         return gx, dot * invstd * spec.gain, total * spec.gain
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> Any:
-        raise RuntimeError(
-            "this LIF backend can be differentiated once; for second derivatives choose "
-            "backend='reference'"
-        )
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:

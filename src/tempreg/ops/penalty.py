@@ -17,21 +17,24 @@ scaled in place where the upstream gradient isn't 1; any other one finds it anew
 from __future__ import annotations
 
 import functools
+import importlib
 import math
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor
 
+from tempreg.ops.dispatch import resolve_backend
 from tempreg.ops.mapping import one_by_one, signed, transformed
 from tempreg.ops.penalty_operators import value_and_slope_operator, value_operator
+from tempreg.options import ObjectiveOptions
+from tempreg.options.field import check_option
 
 LARGEST_EXPONENT = 60.0
 """decay * t is capped here: beyond, a term is under 1e-26 |w| and would only overflow."""
-LARGEST_EPS = 1e6
-"""It keeps c_t * eps below 1e33, so that a_t and 1 / a_t are numbers in float32."""
 
 
+@final
 class PenaltyTerms(NamedTuple):
     """The numbers R is made of: a_t and c_t for each timestep, and lam / T."""
 
@@ -49,11 +52,8 @@ def penalty_terms(num_steps: int, lam: float, decay: float, eps: float) -> Penal
             f"decay must be a finite number >= 0, got {decay!r}: a negative decay makes the "
             "penalty's denominator vanish for some weights"
         )
-    for name, value in (("lam", lam), ("eps", eps)):
-        if not (value >= 0 and math.isfinite(value)):
-            raise ValueError(f"{name} must be a finite number >= 0, got {value!r}")
-    if eps > LARGEST_EPS:
-        raise ValueError(f"eps must be <= {LARGEST_EPS:g}, got {eps!r}: it is meant to be tiny")
+    check_option(ObjectiveOptions, "lam", lam)
+    check_option(ObjectiveOptions, "eps", eps)
     c = tuple(math.expm1(min(decay * t, LARGEST_EXPONENT)) for t in range(num_steps))
     return PenaltyTerms(tuple(1.0 + c_t * eps for c_t in c), c, lam / num_steps)
 
@@ -63,6 +63,8 @@ def penalty(params: list[Tensor], terms: PenaltyTerms) -> Tensor:
 
     Differentiable twice with respect to the parameters; half-precision ones count in float32.
     """
+    if _go_together(params):
+        return _together(params, terms)
     values = [
         _Penalty.apply(w, terms)[0]
         if w.requires_grad and torch.is_grad_enabled()
@@ -73,9 +75,61 @@ def penalty(params: list[Tensor], terms: PenaltyTerms) -> Tensor:
     return torch.stack([v.to(values[0].device, dtype) for v in values]).sum()
 
 
+TOGETHER_ON = {"cuda"}
+"""Types of devices on which all parameters go through one operator, see `penalty_triton`."""
+
+
+def _go_together(params: list[Tensor]) -> bool:
+    place = params[0].device
+    if place.type not in TOGETHER_ON or transformed():
+        return False
+    return all(w.device == place for w in params) and (
+        resolve_backend("auto", place.type) == "compiled"
+    )
+
+
+def _together(params: list[Tensor], terms: PenaltyTerms) -> Tensor:
+    importlib.import_module("tempreg.ops.penalty_triton")  # registers its operator
+    if torch.is_grad_enabled() and any(w.requires_grad for w in params):
+        total: Tensor = _PenaltyOfAll.apply(terms, *params)[0]
+        return total
+    value: Tensor = torch.ops.tempreg.penalty_of_all([w.detach() for w in params], *terms, False)[0]
+    return value
+
+
+@final
+class _PenaltyOfAll(torch.autograd.Function):
+    """R of tensors on a GPU, and their slopes for the backward pass, which has one launch."""
+
+    @staticmethod
+    def forward(terms: PenaltyTerms, *params: Tensor) -> tuple[Tensor, ...]:
+        value, slopes = torch.ops.tempreg.penalty_of_all([*params], *terms, True)
+        return value, *slopes
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.terms, *params = inputs
+        ctx.slopes = list(output[1:])
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*ctx.slopes)
+        ctx.save_for_backward(*params)
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:
+        params, upstream = ctx.saved_tensors, grad_outputs[0]
+        if upstream is None:
+            return None, *(None for _ in params)
+        slopes, ctx.slopes = ctx.slopes, None
+        if slopes is None or transformed() or torch.is_grad_enabled():
+            return None, *(_PenaltyGradient.apply(w, upstream, ctx.terms) for w in params)
+        slopes = torch._foreach_mul(slopes, upstream)
+        return None, *(s.to(w.dtype) for s, w in zip(slopes, params, strict=True))
+
+
+@final
 @signed
 class _Penalty(torch.autograd.Function):
-    """R of one tensor, and its slope R' for the backward pass. Final."""
+    """R of one tensor, and its slope R' for the backward pass."""
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
@@ -90,12 +144,15 @@ class _Penalty(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         w, ctx.terms = inputs
         ctx.slope = output[1]
+        ctx.set_materialize_grads(False)  # nobody asks for the gradient by the slope: no zeros
         ctx.mark_non_differentiable(ctx.slope)
         ctx.save_for_backward(w)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, None]:
         (w,), upstream = ctx.saved_tensors, grad_outputs[0]
+        if upstream is None:
+            return None, None
         slope, ctx.slope = ctx.slope, None
         if slope is None or transformed() or torch.is_grad_enabled():
             return _PenaltyGradient.apply(w, upstream, ctx.terms), None
@@ -105,9 +162,10 @@ class _Penalty(torch.autograd.Function):
         return slope.to(w.dtype), None
 
 
+@final
 @signed
 class _PenaltyGradient(torch.autograd.Function):
-    """upstream * R'(w) of one tensor. Final."""
+    """upstream * R'(w) of one tensor."""
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:

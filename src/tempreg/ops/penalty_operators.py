@@ -11,18 +11,14 @@ C compiler they run in kernels/penalty.c, else in torch, with the same result to
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
+from tempreg.ops.ckernel import ELEMENTS, kernel, threads_for
 from tempreg.ops.dispatch import state_dtype
-
-_CHUNK = 8192  # as in kernels/penalty.c
-_PARALLEL_FROM = 65_536
-_SUFFIX = {torch.float32: "float", torch.float64: "double"}
 
 _library = torch.library.Library("tempreg", "FRAGMENT")
 _library.define("penalty_value(Tensor w, float[] a, float[] c) -> Tensor")
@@ -55,20 +51,9 @@ def _value_and_slope(
     return total.mul_(u).mul_(u).sum(), slope.mul_(w).mul_(scale)
 
 
-@functools.cache
-def _kernel(dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("penalty", _SUFFIX[dtype])[f"penalty_{_SUFFIX[dtype]}"]
-    pointer, long = ctypes.c_void_p, ctypes.c_int64
-    function.argtypes = [
-        pointer, long, pointer, pointer, long, pointer, pointer, ctypes.c_double, ctypes.c_int,
-    ]  # fmt: skip
-    function.restype = None
-    return function
-
-
 def _kernel_applies(w: Tensor) -> bool:
     """Whether the C kernel takes this tensor; the rest goes through torch, with equal results."""
-    return w.dtype in _SUFFIX and _is_dense(w) and cbuild.loads("penalty")
+    return w.dtype in ELEMENTS and _is_dense(w) and cbuild.loads("penalty")
 
 
 def _is_dense(w: Tensor) -> bool:
@@ -85,12 +70,10 @@ def _run(
     w: Tensor, a: list[float], c: list[float], out: Tensor | None = None, scale: float = 1.0
 ) -> Tensor:
     """The value by the kernel, with the slope times `scale` in `out` if there is one."""
-    partial = torch.zeros(-(-w.numel() // _CHUNK), dtype=torch.float64)
-    threads = torch.get_num_threads() if w.numel() >= _PARALLEL_FROM else 1
-    _kernel(w.dtype)(
-        w.data_ptr(), w.numel(), _doubles(a), _doubles(c), len(a), partial.data_ptr(),
-        None if out is None else out.data_ptr(), scale, threads,
-    )  # fmt: skip
+    partial = torch.zeros(-(-w.numel() // cbuild.DEFINED["CHUNK"]), dtype=torch.float64)
+    threads, steps = threads_for(w.numel()), len(a)
+    pass_over = kernel("penalty", "penalty", w.dtype)
+    pass_over(w, w.numel(), _doubles(a), _doubles(c), steps, partial, out, scale, threads)
     return partial.sum().to(w.dtype)
 
 

@@ -6,19 +6,15 @@ takes several times as long.
 
 from __future__ import annotations
 
-import ctypes
-import functools
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from tempreg.ops import cbuild
+from tempreg.ops.ckernel import ELEMENTS, kernel, threads_for
 from tempreg.ops.mapping import signed
-
-_PARALLEL_FROM = 65_536
-_SUFFIX = {torch.float32: "float", torch.float64: "double"}
 
 _library = torch.library.Library("tempreg", "FRAGMENT")
 _library.define("average_pool(Tensor x) -> Tensor")
@@ -32,7 +28,7 @@ def average_pool_2x2(x: Tensor) -> Tensor:
     """
     if (
         x.device.type == "cpu"
-        and x.dtype in _SUFFIX
+        and x.dtype in ELEMENTS
         and min(x.shape[-2:]) >= 2
         and not torch.compiler.is_compiling()  # which fuses torch's own
         and cbuild.loads("pool")
@@ -42,9 +38,10 @@ def average_pool_2x2(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 2)
 
 
+@final
 @signed
 class _AveragePool(torch.autograd.Function):
-    """[..., H, W] -> [..., H // 2, W // 2]. Final."""
+    """[..., H, W] -> [..., H // 2, W // 2]."""
 
     @staticmethod
     def forward(x: Tensor) -> Tensor:
@@ -70,9 +67,10 @@ class _AveragePool(torch.autograd.Function):
         return _AveragePool.apply(x.movedim(in_dims[0], 0)), 0
 
 
+@final
 @signed
 class _AveragePoolBackward(torch.autograd.Function):
-    """The gradient of `_AveragePool`, which is linear. Final."""
+    """The gradient of `_AveragePool`, which is linear."""
 
     @staticmethod
     def forward(g: Tensor, height: int, width: int) -> Tensor:
@@ -99,21 +97,11 @@ class _AveragePoolBackward(torch.autograd.Function):
         return _AveragePoolBackward.apply(g.movedim(in_dims[0], 0), height, width), 0
 
 
-@functools.cache
-def _kernel(name: str, dtype: torch.dtype) -> ctypes._NamedFuncPointer:
-    function = cbuild.load("pool", _SUFFIX[dtype])[f"{name}_{_SUFFIX[dtype]}"]
-    function.argtypes = [*[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3, ctypes.c_int]
-    function.restype = None
-    return function
-
-
 def _run(name: str, x: Tensor, out: Tensor, height: int, width: int) -> Tensor:
     """The kernel on all planes of [..., height, width]."""
-    x, larger = x.contiguous(), max(x.numel(), out.numel())
-    threads = torch.get_num_threads() if larger >= _PARALLEL_FROM else 1
-    _kernel(name, x.dtype)(
-        x.data_ptr(), out.data_ptr(), x.shape[:-2].numel(), height, width, threads
-    )
+    threads = threads_for(max(x.numel(), out.numel()))
+    pass_over = kernel("pool", name, x.dtype)
+    pass_over(x.contiguous(), out, x.shape[:-2].numel(), height, width, threads)
     return out
 
 

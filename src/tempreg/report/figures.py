@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from tempreg.files import replacing
-from tempreg.report.style import line_styles
+from tempreg.report.style import legible, line_styles
 
 Lines = list[dict[str, Any]]
 
@@ -31,11 +31,15 @@ def training_figure(metrics: Mapping[str, Lines], summaries: Mapping[str, Any]) 
         validation = [line for line in lines if line["split"] == "validation"]
         epochs = [line["epoch"] for line in train]
         faint = {**style, "alpha": 0.4, "marker": ""}
-        loss.plot(epochs, [line["loss"] for line in train], **style, label=label)
+        loss.plot(epochs, [line["loss"] for line in train], **style, label=legible(label))
         accuracy.plot(epochs, [line["accuracy"] for line in train], **faint)
-        accuracy.plot(epochs, [line["accuracy"] for line in validation], **style, label=label)
+        seen = [line["epoch"] for line in validation]
+        accuracy.plot(
+            seen, [line["accuracy"] for line in validation], **style, label=legible(label)
+        )
         per_step = summaries[label]["accuracy_per_step"]
-        steps.plot(range(1, len(per_step) + 1), per_step, **style, label=label)
+        mark = " (chosen on test)" if summaries[label].get("chosen_on_test") else ""
+        steps.plot(range(1, len(per_step) + 1), per_step, **style, label=f"{legible(label)}{mark}")
     finish(loss, "epoch", "training loss (each its own objective)", "Loss")
     finish(accuracy, "epoch", "accuracy", "Validation (faint: training)")
     finish(steps, "timesteps used", "test accuracy", "Accuracy by timestep")

@@ -9,20 +9,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import yaml
 
+from tempreg.cautions import CHOSEN_ON_TEST
 from tempreg.files import write_text
 from tempreg.report.table import Table
 from tempreg.report.text_tables import markdown, markdown_text
 
 _MOST_CLASSES = 20
+_REPEATS = "config.yaml has the others, and repeats the run."
+_USE = "## Use\n"
+_PUBLISHED = """
+In a copy of this folder (`huggingface_hub.snapshot_download` makes one of a repository), with
+tempreg installed:
+
+```python
+import tempreg
+
+network = tempreg.load(".")  # in eval mode, on the CPU
+logits = network(frames)  # frames [T, B, C, H, W], or images [B, C, H, W] -> [T, B, classes]
+```
+
+The class is the largest mean of the logits over the timesteps. Of a file of yours, read and scaled
+as those of the training were: `tempreg predict . FILE`.
+"""
 
 
+@final
 @dataclass(frozen=True)
 class CardFacts:
-    """What a card tells of a run. Final.
+    """What a card tells of a run.
 
     Attributes:
         name: of the run.
@@ -57,11 +75,28 @@ def write_model_card(path: Path, facts: CardFacts) -> None:
     write_text(path, f"---\n{head}---\n\n{_body(facts)}")
 
 
+def published_card(text: str) -> str:
+    """A run's card for a folder of its network alone: how that is used, in place of the run's use.
+
+    What the head says, its licence too, and whatever was written before "Use" stays.
+    """
+    before, _, use = text.partition(f"\n{_USE}")
+    flagged = "--trust-code" in use
+    said = _PUBLISHED
+    if flagged:
+        said = said.replace('load(".")', 'load(".", trust_code=True)')
+        said = said.replace("predict . FILE", "predict . FILE --trust-code")
+        named = next((line for line in use.split("\n") if line.startswith("It needs code")), "")
+        said = f"\n{named}\n{said}"
+    return f"{before.replace(_REPEATS, 'config.json has the others.')}\n{_USE}{said}"
+
+
 def _head(facts: CardFacts) -> dict[str, Any]:
     steps = facts.summary["accuracy_per_step"]
     task = {"type": "image-classification", "name": "Classification"}
+    mark = ", of an epoch chosen on the test set" if facts.summary.get("chosen_on_test") else ""
     metrics = [
-        {"type": "accuracy", "name": f"Test accuracy after timestep {t}", "value": value}
+        {"type": "accuracy", "name": f"Test accuracy after timestep {t}{mark}", "value": value}
         for t, value in enumerate(steps, 1)
     ]
     tags = ["spiking-neural-network", "neuromorphic", facts.network, facts.objective]
@@ -89,51 +124,73 @@ def _head(facts: CardFacts) -> dict[str, Any]:
 
 
 def _body(facts: CardFacts) -> str:
-    summary, text = facts.summary, markdown_text
-    steps = summary["accuracy_per_step"]
+    network, dataset, objective = map(
+        markdown_text, (facts.network, facts.dataset, facts.objective)
+    )
+    named = [f"“{name}”" if "," in name else name for name in facts.classes[:_MOST_CLASSES]]
+    classes = ", ".join(map(markdown_text, named))
+    more = len(facts.classes) - _MOST_CLASSES
+    return f"""# {network} on {dataset}, trained with {objective}
+
+A spiking neural network of {facts.parameters:,} parameters that runs for
+{len(facts.summary["accuracy_per_step"])} timesteps
+and tells {len(facts.classes)} classes apart: {classes}{f" and {more} more" if more > 0 else ""}.
+
+{_results(facts)}
+{_training(facts)}
+{_use(facts)}"""
+
+
+def _results(facts: CardFacts) -> str:
+    summary = facts.summary
     accuracy = Table(
         "Accuracy on the test split, of the sum of the logits up to each timestep",
         ["Timesteps used", "Test accuracy"],
-        [[str(t), f"{value:.2%}"] for t, value in enumerate(steps, 1)],
+        [[str(t), f"{value:.2%}"] for t, value in enumerate(summary["accuracy_per_step"], 1)],
         frozenset({0, 1}),
     )
+    return f"""## Results
+
+{markdown(accuracy)}
+{_choice(facts)}
+The weights are those of epoch {summary["kept_epoch"]} of {summary["epochs"]}.
+This is one run with one seed: it doesn't say what another seed would give.
+"""
+
+
+def _training(facts: CardFacts) -> str:
     settings = Table(
         "The settings that matter most, and all that differ from the defaults",
         ["Setting", "Value"],
         [[name, _shown(value)] for name, value in facts.settings.items()],
     )
-    classes = ", ".join(map(text, facts.classes[:_MOST_CLASSES]))
-    more = len(facts.classes) - _MOST_CLASSES
-    files = facts.kind is not None
     versions = ", ".join(f"{name} {version}" for name, version in facts.versions.items())
-    network, dataset, objective = map(text, (facts.network, facts.dataset, facts.objective))
-    return f"""# {network} on {dataset}, trained with {objective}
+    return f"""## Training
 
-A spiking neural network of {facts.parameters:,} parameters that runs for {len(steps)} timesteps
-and tells {len(facts.classes)} classes apart: {classes}{f" and {more} more" if more > 0 else ""}.
-
-## Results
-
-{markdown(accuracy)}
-The test split has {facts.samples:,} items; nothing was chosen by it.
-Training accuracy {summary["train_accuracy"]:.2%}, validation {summary["val_accuracy"]:.2%}.
-The weights are those of epoch {summary["kept_epoch"]} of {summary["epochs"]}.
-This is one run with one seed: it doesn't say what another seed would give.
-
-## Training
-
-Data: {dataset} (licence: {text(facts.licence)}). Which licence these weights
-may have is for whoever trained them to say; the head of this file says "unknown" until then.
+Data: {markdown_text(facts.dataset)} (licence: {markdown_text(facts.licence)}).
+Which licence these weights may have is for whoever trained them to say; the head of this file says
+"unknown" until then.
 
 {markdown(settings)}
-config.yaml has the others, and repeats the run. Computed with {text(versions)}.
+{_REPEATS} Computed with {markdown_text(versions)}.
+"""
 
-## Use
 
-In a copy of this folder, on its data{" and on a file of yours" if files else ""}:
+def _use(facts: CardFacts) -> str:
+    files = facts.kind is not None
+    code = [name for name in (facts.network, facts.objective, facts.dataset) if ":" in name]
+    flag, trust = (" --trust-code", ", trust_code=True") if code else ("", "")
+    said = (
+        "It needs code that this folder names and doesn't hold: "
+        f"{markdown_text(', '.join(code))}. Run it if you know it.\n\n"
+        if code
+        else ""
+    )
+    return f"""{_USE}
+{said}In a copy of this folder, on its data{" and on a file of yours" if files else ""}:
 
-    tempreg evaluate .
-{"    tempreg predict . FILE" if files else ""}
+    tempreg evaluate .{flag}
+{f"    tempreg predict . FILE{flag}" if files else ""}
 
 or in Python:
 
@@ -144,11 +201,36 @@ import torch
 
 from tempreg.runs import load_run
 
-config, data, network, objective = load_run(Path("."))
+config, data, network, objective = load_run(Path("."){trust})
 frames, labels = data.test.batch(torch.arange(4))
 logits = network(frames)  # [timesteps, 4, {len(facts.classes)}]
 ```
 """
+
+
+def _choice(facts: CardFacts) -> str:
+    """What the accuracies are worth."""
+    told = [
+        f"**{markdown_text(c[:1].upper() + c[1:])}.**\n" for c in facts.summary.get("cautions", ())
+    ]
+    return "".join(told) + _chosen(facts)
+
+
+def _chosen(facts: CardFacts) -> str:
+    """What the weights were chosen by."""
+    summary = facts.summary
+    trained = f"Training accuracy {summary['train_accuracy']:.2%}"
+    items = f"The test split has {facts.samples:,} items"
+    if summary.get("chosen_on_test"):
+        return (
+            f"**{CHOSEN_ON_TEST}**\n{items}. After the last epoch, which nothing was chosen by, "
+            f"the test accuracy is {summary['test_accuracy_at_last_epoch']:.2%}.\n{trained}; no "
+            "validation data was held out."
+        )
+    if summary["val_accuracy"] is None:
+        return f"{items}; nothing was chosen by it.\n{trained}; no validation data was held out."
+    validation = f"validation {summary['val_accuracy']:.2%}"
+    return f"{items}; nothing was chosen by it.\n{trained}, {validation}."
 
 
 def _shown(value: Any) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import final
 
 import jinja2
 from markupsafe import Markup
@@ -18,10 +19,14 @@ from tempreg.files import write_text
 from tempreg.report.svg import inline_svg
 from tempreg.report.table import Table as Table
 
+_WIDE = 8.0
+"""Inches."""
 
+
+@final
 @dataclass(frozen=True)
 class Picture:
-    """A figure and what it shows. Final.
+    """A figure and what it shows.
 
     Attributes:
         figure: made inside `svg.page_style`.
@@ -33,10 +38,16 @@ class Picture:
     caption: str
     words: str
 
+    @property
+    def wide(self) -> bool:
+        """Whether it has panels beside each other, which a phone scrolls through."""
+        return float(self.figure.get_figwidth()) > _WIDE
 
+
+@final
 @dataclass(frozen=True)
 class Section:
-    """A heading and what is under it. Final.
+    """A heading and what is under it.
 
     Attributes:
         paragraphs: plain text.
@@ -50,9 +61,10 @@ class Section:
     code: Sequence[str] = ()
 
 
+@final
 @dataclass(frozen=True)
 class Page:
-    """A whole report. Final."""
+    """A whole report."""
 
     title: str
     lead: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from tempreg.errors import RequestError
 
@@ -16,8 +17,9 @@ _LARGEST = 1e150
 """Beyond it figures can't be drawn: their axes are wider than what they show."""
 
 
+@final
 class ReportError(RequestError):
-    """A report can't be made of these files; the message says why. Final."""
+    """A report can't be made of these files; the message says why."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -28,7 +30,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """A file with one JSON object a line; a last line cut short by a kill is left out."""
     text = read_text(path)
-    whole = text[: text.rfind("\n") + 1].splitlines()
+    whole = text.split("\n")[:-1]
     return [_object(line, f"{path}, line {i}") for i, line in enumerate(whole, 1)]
 
 
@@ -43,7 +45,8 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def read_rows(path: Path, required: tuple[str, ...]) -> list[dict[str, str]]:
     """The rows of a CSV file whose first line names its columns, `required` among them."""
-    reader = csv.DictReader(read_text(path).splitlines(), strict=True)
+    # Not by splitlines, which takes more than newlines for the end of a line, also within quotes.
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     rows = []
     try:
         if missing := [name for name in required if name not in (reader.fieldnames or [])]:

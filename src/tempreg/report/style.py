@@ -22,4 +22,11 @@ def line_styles(count: int) -> list[dict[str, Any]]:
 
 def shortened(name: str, most: int = 24) -> str:
     """A module's path for a legend: its end, where it is long."""
-    return name if len(name) <= most else "…" + name[1 - most :]
+    return legible(name if len(name) <= most else "…" + name[1 - most :])
+
+
+def legible(label: str) -> str:
+    """A label that matplotlib shows: it leaves those that begin with "_" out of legends, and can't
+    draw half of a character, as a file's name that isn't UTF-8 has."""
+    shown = label.encode("utf-8", "backslashreplace").decode()
+    return f" {shown}" if shown.startswith("_") else shown

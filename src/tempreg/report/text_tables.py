@@ -1,4 +1,4 @@
-"""Tables of a page as Markdown and LaTeX, every cell escaped."""
+"""Tables of a page as Markdown and LaTeX, every cell escaped, and as text for a terminal."""
 
 from __future__ import annotations
 
@@ -29,6 +29,20 @@ def markdown(table: Table) -> str:
     rows = [list(map(markdown_text, row)) for row in (table.head, *table.rows)]
     lines = [f"| {' | '.join(row)} |" for row in (rows[0], rule, *rows[1:])]
     return "\n".join([markdown_text(table.caption), "", *lines, ""])
+
+
+def text(table: Table) -> str:
+    """Aligned columns under their headings, the caption above."""
+    rows = [[" ".join(cell.split()) for cell in row] for row in (table.head, *table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if i in table.numeric else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([table.caption, *lines])
 
 
 def latex(table: Table) -> str:

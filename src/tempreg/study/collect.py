@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from tempreg.files import write_text
+from tempreg.report.reading import read_rows
 from tempreg.study.columns import analysis_columns
-from tempreg.study.driver import failed_mark
-from tempreg.study.plan import Plan, Run
+from tempreg.study.files import BASE, COSTS, RESULTS
+from tempreg.study.plan.plan import Plan, Run, failed_mark
 from tempreg.training.run_directory import RunDirectory
 
-COSTS = ("seconds", "peak_memory_mb")
-_NOT_MEASURED = ("settings", *COSTS)
+SPENT = ("seconds", "peak_memory_mb")
+_NOT_MEASURED = ("settings", *SPENT)
 
 Row = dict[str, Any]
 
@@ -28,13 +29,28 @@ def collect(plan: Plan, root: Path, chosen: dict[str, dict[str, Any]]) -> list[R
     return [_row(plan, root, run) for run in plan.runs(root, chosen)]
 
 
+def has_all_its_runs(root: Path) -> bool:
+    """Whether results.csv can be made again of the runs' folders without losing a row.
+
+    A study may have been published, or moved, without them: then its tables are all there is.
+    """
+    if not (root / BASE).exists():
+        return False
+    table = root / RESULTS
+    if not table.exists():
+        return True
+    finished = [row for row in read_rows(table, ("status",)) if row["status"] == "finished"]
+    places = [row.get("run", "") for row in finished]
+    return all(place and RunDirectory(root / place).summary.exists() for place in places)
+
+
 def write_results(rows: list[Row], root: Path) -> None:
     """Replace results.csv and costs.csv."""
     identity = ("arm", "replicate")
-    measured = [{k: v for k, v in row.items() if k not in COSTS} for row in rows]
-    costs = [{k: row.get(k, "") for k in (*identity, *COSTS)} for row in rows]
-    write_text(root / "results.csv", _csv(measured))
-    write_text(root / "costs.csv", _csv(costs))
+    measured = [{k: v for k, v in row.items() if k not in SPENT} for row in rows]
+    costs = [{k: row.get(k, "") for k in (*identity, *SPENT)} for row in rows]
+    write_text(root / RESULTS, _csv(measured))
+    write_text(root / COSTS, _csv(costs))
 
 
 def _row(plan: Plan, root: Path, run: Run) -> Row:
@@ -60,10 +76,10 @@ def _row(plan: Plan, root: Path, run: Run) -> Row:
     for name, value in summary.items():
         if name == "accuracy_per_step":
             row |= {f"accuracy_t{t}": v for t, v in enumerate(value, start=1)}
-        elif name not in _NOT_MEASURED:
+        elif name not in _NOT_MEASURED and not isinstance(value, (str, list, dict)):
             row[name] = value
     row |= analysis_columns(run.folder)
-    return row | {name: summary[name] for name in COSTS}
+    return row | {name: summary[name] for name in SPENT}
 
 
 def _csv(rows: list[Row]) -> str:

@@ -6,41 +6,47 @@ again when the study is. A study that is killed leaves runs that go on where the
 
 from __future__ import annotations
 
-import os
 import shlex
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, final
 
-from tempreg.files import Busy, exclusive, write_json, write_text
-from tempreg.study.plan import Plan, Run, StudyError, check_folder, write_plan
+from tempreg.files import Busy, as_word, exclusive, write_json, write_text
+from tempreg.runs.own.trust import NOTHING, Trust, trust_flags
+from tempreg.study.analysed import left_to_analyse, note_analysed
+from tempreg.study.files import BASE, CHOSEN, TRIALS
+from tempreg.study.plan.growing import check_folder, write_plan
+from tempreg.study.plan.plan import Plan, Run, StudyError, failed_mark
+from tempreg.study.plan.trials import Tried, choices, trials_table, tune
+from tempreg.study.process import Process
 from tempreg.study.progress import StudyProgress
 from tempreg.training.interrupt import Interrupted, StopRequest, stop_on_signal
 from tempreg.training.run_directory import RunDirectory
 
 POLL_SECONDS = 0.2
-PR_SET_PDEATHSIG, SIGTERM = 1, 15
 
 
+@final
 @dataclass
 class Study:
-    """A plan and its folder, being run. Final.
+    """A plan and its folder, being run.
 
     Attributes:
         plan, root: what, and where.
         jobs: runs at once, >= 1; each gets its share of the cores, and its own GPU.
         progress: told about runs.
+        trust: code that runs may import, for a person named it: no more than its names are passed
+            on to the commands, so that what files in the folder name beside is not run.
     """
 
     plan: Plan
     root: Path
     jobs: int
     progress: StudyProgress
+    trust: Trust = NOTHING
     chosen: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def run(self) -> list[Run]:
@@ -53,13 +59,30 @@ class Study:
         check_folder(self.plan, self.root)
         with locked(self.root), stop_on_signal() as request, self.progress:
             write_plan(self.plan, self.root)
-            trials = self.plan.trial_runs(self.root)
-            total = len(trials) + len(self.plan.arms) * len(self.plan.replicates)
-            self.progress.begin(total)
-            failed = self._all(trials, request)
-            self.chosen = choose(self.plan, trials)
-            write_json(self.root / "chosen.json", self.chosen)
+            runs = len(self.plan.arms) * len(self.plan.replicates)
+            self.progress.begin(len(self.plan.trial_runs(self.root)), runs, self.jobs)
+            failed = self._tune(request)
             return failed + self._all(self.plan.runs(self.root, self.chosen), request)
+
+    def _tune(self, request: StopRequest) -> list[Run]:
+        """Run trials, round by round, until every arm has chosen; returns those that failed."""
+        failed: dict[Path, Run] = {}
+        asked: set[Path] = set()
+
+        def ended(trial: Run) -> bool:
+            return trial.folder in asked and _over(trial)
+
+        while True:
+            tried = tune(self.plan, self.root, ended)
+            waiting = [run for each in tried for run in each.runs if run.folder not in asked]
+            if not waiting:
+                break
+            if asked:
+                self.progress.more(len(waiting))
+            asked |= {run.folder for run in waiting}
+            failed |= {run.folder: run for run in self._all(waiting, request)}
+        self.chosen = write_choices(self.plan, self.root, tried)
+        return list(failed.values())
 
     def run_one(self, name: str) -> list[Run]:
         """Run a single run of a study whose plan is written, beside others; [it] if it failed.
@@ -70,9 +93,10 @@ class Study:
             StudyError: there is no such run, or trials that it depends on have not ended.
             Interrupted: a stop was asked for; the run has saved its state.
         """
-        trials = self.plan.trial_runs(self.root)
-        open_trials = [t for t in trials if not self._finished(t) and not failed_mark(t).exists()]
-        self.chosen = choose(self.plan, trials)
+        tried = tune(self.plan, self.root, self._ended)
+        trials = [run for each in tried for run in each.runs]
+        open_trials = [trial for trial in trials if not self._ended(trial)]
+        self.chosen = choices(tried)
         runs = {
             run.folder.relative_to(self.root).as_posix(): run
             for run in (*trials, *self.plan.runs(self.root, self.chosen))
@@ -88,13 +112,14 @@ class Study:
                 "first"
             )
         with stop_on_signal() as request, self.progress:
-            self.progress.begin(1)
-            return self._all([runs[name]], request)
+            one = runs[name]
+            self.progress.begin(int(one.trial), int(not one.trial), 1)
+            return self._all([one], request)
 
     def _all(self, runs: Sequence[Run], request: StopRequest) -> list[Run]:
         waiting = [run for run in runs if not self._finished(run)]
-        self.progress.skipped(len(runs) - len(waiting))
-        running: dict[int, _Process] = {}
+        self.progress.skipped([run for run in runs if run not in waiting])
+        running: dict[int, Process] = {}
         failed: list[Run] = []
         try:
             while waiting or running:
@@ -102,7 +127,7 @@ class Study:
                     free = next((run for run in waiting if is_free(run)), None)
                     if slot not in running and free is not None and not request.asked:
                         waiting.remove(free)
-                        running[slot] = _Process(self, free, slot)
+                        running[slot] = self._begin(free, slot)
                 time.sleep(POLL_SECONDS)
                 for slot, process in list(running.items()):
                     if request.asked:
@@ -111,124 +136,77 @@ class Study:
                         del running[slot]
                         if process.stopped:
                             waiting.append(process.run)
-                        elif process.failure is not None:
+                            continue
+                        if process.failure is not None:
                             failed.append(process.run)
-                self.progress.update([process.run.folder for process in running.values()])
+                        self._end(process)
+                self.progress.update([process.doing for process in running.values()])
                 if request.asked and not running and waiting:
                     raise Interrupted(
                         "stopped as asked, and all runs have saved their state: the same command "
-                        "continues the study"
+                        f"continues the study, and so does tempreg compare --out {self.root}"
                     )
         finally:
             for process in running.values():
                 process.stop()
         return failed
 
+    def _begin(self, run: Run, slot: int) -> Process:
+        epochs = self.plan.config(run).epochs
+        return Process(run, self.commands(run), epochs=epochs, slot=slot, jobs=self.jobs)
+
+    def _end(self, process: Process) -> None:
+        """Note what is complete, and tell."""
+        run = process.run
+        if process.failure is None and not run.trial and self.plan.analyses:
+            note_analysed(self.plan, run)
+        self.progress.ended(run, process.failure, process.seconds)
+
     def commands(self, run: Run) -> list[list[str]]:
         """What a run consists of, as command lines after `tempreg`: train, then analyse."""
         changes = [f"--{key}={_flag(value)}" for key, value in sorted(run.changes.items())]
-        folder = str(run.folder)
-        train = ["train", str(self.root / "base.yaml"), *changes, "--out", folder, "--resume"]
-        if run.trial or not self.plan.analyses:
+        folder = as_word(run.folder)
+        trusted = trust_flags(self.trust, self.plan.config(run))
+        train = ["train", as_word(self.root / BASE), *changes, "--out", folder, "--resume"]
+        train += trusted
+        analyses = [] if run.trial else left_to_analyse(self.plan, run)
+        if not analyses:
             return [train]
-        samples = ["--samples", str(self.plan.samples), "--batch-size", "32"]
-        return [train, ["analyze", folder, *self.plan.analyses, *samples, "--brief"]]
+        counts = ["--samples", str(self.plan.samples), "--draws", str(self.plan.draws)]
+        words = ["analyze", folder, *analyses, *counts, "--batch-size", "32", "--brief"]
+        words += trusted
+        if RunDirectory(run.folder).summary.exists() and not failed_mark(run).exists():
+            return [words]
+        return [train, words]
+
+    def _ended(self, run: Run) -> bool:
+        """Whether a run is finished or has failed."""
+        return _over(run) if run.trial else failed_mark(run).exists() or self._finished(run)
 
     def _finished(self, run: Run) -> bool:
         """Whether nothing is left to do; StudyError where a folder holds another run."""
         directory = RunDirectory(run.folder)
         if not directory.summary.exists() or failed_mark(run).exists():
             return False
-        if run.trial or not self.plan.analyses:
-            return True
-        return done_mark(run).exists()
+        return run.trial or not left_to_analyse(self.plan, run)
 
 
-class _Process:
-    """The commands of one run, one after the other. Final."""
-
-    def __init__(self, study: Study, run: Run, slot: int) -> None:
-        self.study, self.run, self.slot = study, run, slot
-        self.failure: str | None = None
-        self.stopped = False
-        self._commands = study.commands(run)
-        self._log: TextIO | None = None
-        self._asked_to_stop = False
-        self._start = time.monotonic()
-        run.folder.parent.mkdir(parents=True, exist_ok=True)
-        failed_mark(run).unlink(missing_ok=True)
-        self._launch()
-
-    def _launch(self) -> None:
-        words = self._commands.pop(0)
-        self._log = log_file(self.run).open("w", encoding="utf-8")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tempreg", *words],
-            stdout=subprocess.DEVNULL,
-            stderr=self._log,
-            stdin=subprocess.DEVNULL,
-            env=self._environment(),
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-        )
-
-    def _environment(self) -> dict[str, str]:
-        threads = str(max(1, (os.cpu_count() or 1) // self.study.jobs))
-        environment = {"OMP_NUM_THREADS": threads, **os.environ}
-        if self.study.jobs > 1:
-            environment["OMP_NUM_THREADS"] = threads
-            gpus = visible_gpus()
-            if gpus:
-                environment["CUDA_VISIBLE_DEVICES"] = gpus[self.slot % len(gpus)]
-        return environment
-
-    def ended(self, *, stopping: bool) -> bool:
-        """Whether the last command is done, or one has failed; begins the next one if not.
-
-        While the study is `stopping`, a command that didn't succeed was stopped, not a failure.
-        """
-        code = self._process.poll()
-        if code is None:
-            return False
-        assert self._log is not None
-        self._log.close()
-        self.stopped = stopping and (code != 0 or bool(self._commands))
-        if self.stopped:
-            return True
-        if code == 0 and self._commands:
-            self._launch()
-            return False
-        if code == 0:
-            if not self.run.trial and self.study.plan.analyses:
-                write_text(done_mark(self.run), " ".join(self.study.plan.analyses) + "\n")
-        else:
-            self.failure = last_words(log_file(self.run), code)
-            write_text(failed_mark(self.run), self.failure + "\n")
-        seconds = time.monotonic() - self._start
-        self.study.progress.ended(self.run, self.failure, seconds)
-        return True
-
-    def stop(self) -> None:
-        """Ask it, once, to save its state and end."""
-        if self._process.poll() is None and not self._asked_to_stop:
-            self._process.terminate()
-            self._asked_to_stop = True
+def decided(plan: Plan, root: Path) -> dict[str, dict[str, Any]]:
+    """What each arm takes of what it tried, from the folders alone; written to chosen.json."""
+    return write_choices(plan, root, tune(plan, root, _over))
 
 
-def choose(plan: Plan, trials: Sequence[Run]) -> dict[str, dict[str, Any]]:
-    """For each arm the candidate with the best validation accuracy averaged over timesteps.
+def write_choices(plan: Plan, root: Path, tried: list[Tried]) -> dict[str, dict[str, Any]]:
+    """Replace chosen.json and, where anything was tried, trials.csv; returns the former."""
+    chosen = choices(tried)
+    write_json(root / CHOSEN, chosen)
+    if any(each.runs for each in tried):
+        write_text(root / TRIALS, trials_table(plan, tried))
+    return chosen
 
-    The first of equals; an arm without candidates changes nothing, nor do failed trials.
-    """
-    best: dict[str, tuple[float, dict[str, Any]]] = {}
-    arms = {arm.name: arm for arm in plan.arms}
-    for run in trials:
-        directory = RunDirectory(run.folder)
-        if not directory.summary.exists():
-            continue
-        score = float(directory.read_json(directory.summary)["val_mean_accuracy_over_steps"])
-        if run.arm not in best or score > best[run.arm][0]:
-            best[run.arm] = (score, plan.candidates(arms[run.arm])[int(run.replicate)])
-    return {name: changes for name, (_, changes) in best.items()}
+
+def _over(trial: Run) -> bool:
+    return failed_mark(trial).exists() or RunDirectory(trial.folder).summary.exists()
 
 
 def is_free(run: Run) -> bool:
@@ -241,42 +219,6 @@ def is_free(run: Run) -> bool:
     except Busy:
         return False
     return True
-
-
-def log_file(run: Run) -> Path:
-    """Where the warnings and errors of a run's last command are."""
-    return run.folder.with_name(run.folder.name + ".log")
-
-
-def failed_mark(run: Run) -> Path:
-    """The file that says why a run failed."""
-    return run.folder.with_name(run.folder.name + ".failed")
-
-
-def done_mark(run: Run) -> Path:
-    """The file that says which analyses of a run are complete."""
-    return run.folder.with_name(run.folder.name + ".analysed")
-
-
-def last_words(log: Path, code: int) -> str:
-    """Why a process ended, in a sentence."""
-    lines = [
-        line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
-    ]
-    said = [line for line in lines if line and not line.startswith("tempreg: warning")]
-    if code < 0:
-        return f"killed by signal {-code}" + (f" ({said[-1][:300]})" if said else "")
-    return said[-1][:300] if said else f"ended with exit code {code}"
-
-
-def visible_gpus() -> list[str]:
-    """The GPUs that runs can be given, by their names in CUDA_VISIBLE_DEVICES."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return []
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
 
 
 def command_line(words: Sequence[str]) -> str:
@@ -300,13 +242,6 @@ def locked(root: Path) -> Iterator[None]:
                 f"the folder {root} can't be written to ({error.strerror}): give another --out"
             ) from None
         yield
-
-
-def _die_with_parent() -> None:
-    """Linux: a run is asked to stop when the process that drives the study is killed."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGTERM)
 
 
 def _flag(value: Any) -> str:

@@ -1,11 +1,13 @@
 """A study's folder, read back for statistics and reports.
 
 study.yaml    source, reference, arms (name, changes), replicates (name), base; and, where the
-              study has its own: endpoint, margin, overlap, claims, command
+              study has its own: endpoint, margin, overlap, claims, command, and added, what came to
+              it later (`study.plan.growing`)
 results.csv   a row a run: arm, replicate, seed, split, status, error, what was measured; and
               `run`, its folder relative to the study's, for what is read from there
 chosen.json   settings by arm that were chosen on validation; need not be there
 costs.csv     arm, replicate, seconds, peak_memory_mb; need not be there
+items.csv     intervals over test items, where the runs' folders are not kept: see `study.items`
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.config.yaml import parse
-from tempreg.data.source import DataError
-from tempreg.data.static.npz import read_npz
+from tempreg.data.errors import DataError
+from tempreg.data.sources.npz import read_npz
 from tempreg.report.reading import ReportError, number, read_json, read_rows, read_text
 from tempreg.study.columns import analysis_columns
+from tempreg.study.files import CHOSEN, COSTS, PLAN, RESULTS
+from tempreg.training.run_directory import RunDirectory
 
 FINISHED = "finished"
 WORDS = ("arm", "replicate", "seed", "split", "status", "error", "run")
@@ -35,17 +39,21 @@ _OPTIONS: dict[str, Callable[[Any], bool]] = {
     "margin": lambda v: _between(v, 0, 1),
     "overlap": lambda v: _between(v, 0, 1e6),
     "claims": lambda v: isinstance(v, dict),
+    "continued": lambda v: isinstance(v, list),
+    "added": lambda v: isinstance(v, list) and all(map(_is_addition, v)),
     "base": lambda v: isinstance(v, dict),
     "base.data": lambda v: isinstance(v, dict),
     "base.data.folds": lambda v: isinstance(v, int) and _between(v, 0, 1e6),
+    "base.data.reserve": lambda v: _between(v, 0, 1) and v < 1,
     "base.data.validation": lambda v: _between(v, 0, 1) and v < 1,
 }
 """What study.yaml may say beside arms and replicates, by dotted name, and whether it can be."""
 
 
+@final
 @dataclass(frozen=True)
 class ReportedArm:
-    """What was compared. Final.
+    """What was compared.
 
     Attributes:
         name: unique in the study.
@@ -58,9 +66,10 @@ class ReportedArm:
     chosen: dict[str, Any] = field(default_factory=dict)
 
 
+@final
 @dataclass(frozen=True)
 class ReportedRun:
-    """A row of results.csv. Final.
+    """A row of results.csv.
 
     Attributes:
         folder: its run directory; None where the row doesn't say.
@@ -78,9 +87,10 @@ class ReportedRun:
     values: dict[str, float]
 
 
+@final
 @dataclass(frozen=True)
 class StudyData:
-    """A study as its files have it. Final.
+    """A study as its files have it.
 
     Attributes:
         facts: study.yaml.
@@ -124,13 +134,18 @@ class StudyData:
         return found
 
 
+def _is_addition(entry: Any) -> bool:
+    lists = ("arms", "replicates", "analyses")
+    return isinstance(entry, dict) and all(isinstance(entry.get(n, []), list) for n in lists)
+
+
 def _between(value: Any, low: float, high: float) -> bool:
     return isinstance(value, (int, float)) and low <= value <= high
 
 
 def load_study(folder: Path) -> StudyData:
     """Read a study from its files; ReportError where they are missing or damaged."""
-    path = folder / "study.yaml"
+    path = folder / PLAN
     facts = parse(read_text(path), str(path))
     try:
         chosen = _chosen(folder)
@@ -153,7 +168,7 @@ def load_study(folder: Path) -> StudyData:
             raise ReportError(f"{path}: {name} can't be {value!r:.80}")
     if reference not in names or len(set(names)) < len(names):
         raise ReportError(f"{path}: arms need different names, one of them {reference!r:.80}")
-    table = folder / "results.csv"
+    table = folder / RESULTS
     runs = [
         _run(folder, row, f"{table}, run {i}")
         for i, row in enumerate(read_rows(table, WORDS[:5]), 1)
@@ -172,7 +187,7 @@ def test_items(run: ReportedRun) -> tuple[NDArray[np.float64], NDArray[np.int64]
 
     None where it wasn't kept; ReportError where the file is damaged.
     """
-    if run.folder is None or not (path := run.folder / "test_items.npz").is_file():
+    if run.folder is None or not (path := RunDirectory(run.folder).test_items).is_file():
         return None
     try:
         arrays = read_npz(path)
@@ -185,6 +200,22 @@ def test_items(run: ReportedRun) -> tuple[NDArray[np.float64], NDArray[np.int64]
             f"{path} is damaged: {correct.dtype} {correct.shape} and {items.dtype} {items.shape}"
         )
     return correct.astype(np.float64), items.astype(np.int64)
+
+
+def training_overlap(study: StudyData) -> float:
+    """Test size over training size where runs are folds of one pool, else 0.
+
+    study.yaml's `overlap`, or as its settings of folds and validation have it.
+    """
+    if "overlap" in study.facts:
+        return float(study.facts["overlap"])
+    base = study.facts.get("base") or {}
+    data = base.get("data") or {}
+    folds = data.get("folds", 0)
+    if folds < 2:
+        return 0.0
+    tested = (1 - data.get("reserve", 0.0)) / folds
+    return float(tested / ((1 - tested) * (1 - data.get("validation", 0.0))))
 
 
 def _run(folder: Path, row: dict[str, str], place: str) -> ReportedRun:
@@ -202,12 +233,12 @@ def _run(folder: Path, row: dict[str, str], place: str) -> ReportedRun:
 
 def _chosen(folder: Path) -> dict[str, Any]:
     """chosen.json, where the study has one."""
-    path = folder / "chosen.json"
+    path = folder / CHOSEN
     return dict(read_json(path)) if path.exists() else {}
 
 
 def _with_costs(folder: Path, runs: list[ReportedRun]) -> list[ReportedRun]:
-    path = folder / "costs.csv"
+    path = folder / COSTS
     if not path.exists():
         return runs
     costs = {

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tempreg.files import write_text
-from tempreg.study.plan import Plan, StudyError
+from tempreg.runs.own.trust import NOTHING, Trust, code_in
+from tempreg.study.plan.plan import Plan, StudyError
 
 LARGEST_ARRAY = 1000
 """Tasks of one array; SLURM's own limit, MaxArraySize, is 1001 unless it was raised."""
@@ -43,12 +44,20 @@ exec {compare} --only "$run"
 """
 
 
-def write_jobs(plan: Plan, root: Path, *, options: Sequence[str], jobs: int | None) -> Path:
+def write_jobs(
+    plan: Plan,
+    root: Path,
+    *,
+    options: Sequence[str],
+    jobs: int | None,
+    trust: Trust = NOTHING,
+) -> Path:
     """Replace the job files of a study whose plan is written; returns submit.sh.
 
     Args:
         options: of sbatch, for each trial and run, without their hyphens: "gres=gpu:1".
         jobs: at most so many runs at once; None: as many as SLURM allows.
+        trust: code that a person named, whose names the job files pass on.
 
     Raises:
         StudyError: its runs need several nodes each, or no job file can name the folder.
@@ -64,6 +73,9 @@ def write_jobs(plan: Plan, root: Path, *, options: Sequence[str], jobs: int | No
     folder = root / "slurm"
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     words = [sys.executable, "-m", "tempreg", "compare", "--out", str(root)]
+    code = {name for run in plan.runs(root, {}) for name in code_in(plan.config(run)).values()}
+    for name in sorted(code):
+        words += ["--trust", name] if trust.everything or name in trust.names else []
     name, logs = f"tempreg-{root.name}".replace(" ", "_"), folder / "logs"
     task = _TASK.format(
         options="\n".join(f"#SBATCH --{option}" for option in options),

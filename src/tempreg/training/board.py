@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 from torch import nn
 
-from tempreg.errors import PackageMissing
+from tempreg.errors import PackageMissing, to_install
 from tempreg.training.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -17,8 +16,9 @@ if TYPE_CHECKING:
 FOLDER = "tensorboard"
 
 
+@final
 class Board:
-    """An observer that copies what metrics.jsonl has of each epoch. A context manager. Final.
+    """An observer that copies what metrics.jsonl has of each epoch. A context manager.
 
     Tags are SPLIT/NAME, as `validation/accuracy`; of a list SPLIT/NAME/t with t from 1. The step is
     the epoch. In each session all lines so far are written again, into a file that takes the place
@@ -35,8 +35,7 @@ class Board:
     def __init__(self, run: RunDirectory) -> None:
         if find_spec("tensorboard") is None:
             raise PackageMissing(
-                "tensorboard: true needs the package tensorboard: pip install "
-                "'tempreg[tensorboard]'"
+                f"tensorboard: true needs the package tensorboard: {to_install('tensorboard')}"
             )
         self._run = run
         self._writer: SummaryWriter | None = None
@@ -44,12 +43,7 @@ class Board:
     def __enter__(self) -> Board:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._writer is not None:
             self._writer.close()
 

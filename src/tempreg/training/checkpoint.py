@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import torch
 from safetensors import SafetensorError
@@ -19,18 +20,22 @@ from tempreg.models.weights import FAULTS, plain_values
 VERSION = 1
 
 
+@final
 class CheckpointError(RequestError):
-    """A checkpoint or weights file that can't be used; the message says why. Final."""
+    """A checkpoint or weights file that can't be used; the message says why."""
 
 
+@final
 @dataclass
 class Position:
-    """Where a run is, and what it has measured of the epoch it is in. Final.
+    """Where a run is, and what it has measured of the epoch it is in.
 
     Attributes:
         epoch, batch: the next batch to train on, both from 0.
         totals: sums over the batches of this epoch so far; see `evaluate.Totals`.
-        best_epoch, best_accuracy: on validation; -1 before the first epoch ends.
+        best_epoch, best_accuracy: on what the kept epoch is chosen by; -1 before the first epoch
+            ends, and always where there is no such data.
+        best_loss: of the mean logits there; only where ties are broken by it.
         seconds: training time so far, over all sessions.
     """
 
@@ -39,6 +44,7 @@ class Position:
     totals: dict[str, Any] = field(default_factory=dict)
     best_epoch: int = -1
     best_accuracy: float = -1.0
+    best_loss: float = math.inf
     seconds: float = 0.0
 
 
@@ -106,12 +112,19 @@ def load_checkpoint(
         raise CheckpointError(f"the checkpoint {path} has version {version}, expected {VERSION}")
     try:
         model.load_state_dict(content["model"])
+        _keep_ways(content["optimizer"], optimizer)
         optimizer.load_state_dict(content["optimizer"])
         return Position(**content["position"]), content["precision"]
     except FAULTS as error:
         raise CheckpointError(
             f"the checkpoint {path} belongs to another network: {_first_line(error)}"
         ) from None
+
+
+def _keep_ways(state: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+    """Let the optimizer go on in its own ways, which follow from the device, with the state."""
+    for saved, own in zip(state["param_groups"], optimizer.param_groups, strict=False):
+        saved.update({way: own[way] for way in ("fused", "foreach", "capturable") if way in own})
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -124,7 +137,7 @@ def save_weights(path: Path, model: nn.Module) -> None:
             raise OSError(f"can't write {path}: {_first_line(error)}") from error
 
 
-def load_weights(path: Path, model: nn.Module) -> None:
+def restore_weights(model: nn.Module, path: Path) -> None:
     """Load what `save_weights` wrote; CheckpointError where it doesn't fit or is damaged."""
     try:
         tensors = load_file(path)

@@ -13,17 +13,42 @@ from typing import Any
 import torch
 
 _PACKAGES = (
-    "tempreg", "torch", "lightning-fabric", "numpy", "scipy", "safetensors", "cattrs", "pyyaml",
-    "pillow", "matplotlib", "jinja2", "markupsafe", "rich", "argcomplete", "pooch", "requests",
+    "tempreg",
+    "torch",
+    "lightning-fabric",
+    "numpy",
+    "scipy",
+    "safetensors",
+    "cattrs",
+    "pyyaml",
+    "pillow",
+    "matplotlib",
+    "jinja2",
+    "markupsafe",
+    "rich",
+    "argcomplete",
+    "requests",
     "urllib3",
-    "kornia", "tonic", "aedat", "h5py", "curvlinops-for-pytorch", "nir", "onnx", "onnxruntime",
-    "onnxscript", "triton", "tensorboard",
-)  # fmt: skip
+    "typing-extensions",
+    "kornia",
+    "tonic",
+    "aedat",
+    "h5py",
+    "curvlinops-for-pytorch",
+    "nir",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "triton",
+    "tensorboard",
+)
 """What tempreg imports, with its extras; null where it is not installed."""
 
 
-def environment(backend: str, device: torch.device, processes: int) -> dict[str, Any]:
-    """Versions, commit, hardware, threads and the LIF backend that was chosen, as plain data.
+def environment(
+    backend: str, device: torch.device, processes: int, precision: str = "32-true"
+) -> dict[str, Any]:
+    """Versions, commit, hardware, threads, LIF backend and precision that were chosen: plain data.
 
     `packages` is what `pip install NAME==VERSION ...` needs; of torch without what follows a plus,
     which names the device that it was built for, as `torch` does.
@@ -41,11 +66,22 @@ def environment(backend: str, device: torch.device, processes: int) -> dict[str,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "torch_threads": torch.get_num_threads(),
         "processes": processes,
+        "precision": precision,
+        "tf32": _tf32() if device.type == "cuda" else None,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "commit": _commit(),
         "command": sys.argv,
+    }
+
+
+def _tf32() -> dict[str, bool]:
+    """Which float32 operations of a GPU are computed in TF32."""
+    return {
+        "convolutions": torch.backends.cudnn.allow_tf32,
+        "matrix_products": torch.backends.cuda.matmul.allow_tf32,
     }
 
 

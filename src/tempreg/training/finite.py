@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from tempreg.errors import RunStopped
 
 
+@final
 class NonFiniteLoss(RunStopped):
-    """The loss became NaN or infinite; the message says when, and where it came from. Final."""
+    """The loss became NaN or infinite; the message says when, and where it came from."""
 
 
 def nonfinite_state(network: nn.Module, optimizer: torch.optim.Optimizer) -> str:
@@ -20,24 +21,31 @@ def nonfinite_state(network: nn.Module, optimizer: torch.optim.Optimizer) -> str
 
     An infinite sum of squares stops a weight for good, while every loss stays finite.
     """
-    for name, parameter in network.named_parameters():
-        for kind, value in optimizer.state.get(parameter, {}).items():
-            if isinstance(value, Tensor) and not torch.isfinite(value).all():
-                return f"{kind} of the parameter {name}"
-    return ""
+    found = {
+        f"{kind} of the parameter {name}": torch.isfinite(value).all()
+        for name, parameter in network.named_parameters()
+        for kind, value in optimizer.state.get(parameter, {}).items()
+        if isinstance(value, Tensor)
+    }
+    places: dict[torch.device, list[str]] = {}
+    for words, finite in found.items():
+        places.setdefault(finite.device, []).append(words)
+    # One copy from each device, whatever the number of parameters.
+    bad = {
+        words
+        for mine in places.values()
+        for words, finite in zip(mine, torch.stack([found[w] for w in mine]).tolist(), strict=True)
+        if not finite
+    }
+    return next((words for words in found if words in bad), "")
 
 
 def first_nonfinite(model: nn.Module, x: Tensor, run: Callable[[Tensor], object]) -> str:
     """In words: the first of input, parameters and layer outputs that holds NaN or infinity.
 
     `run` calls the model once more as it was called when the loss broke: in the same precision
-    and with the same dropout.
+    and with the same dropout. That is done in any case: its layers may wait for other processes.
     """
-    if not torch.isfinite(x).all():
-        return "the input batch"
-    for name, parameter in model.named_parameters():
-        if not torch.isfinite(parameter).all():
-            return f"the parameter {name}, since the step before"
     found: list[str] = []
 
     def watch(name: str) -> Any:
@@ -55,4 +63,9 @@ def first_nonfinite(model: nn.Module, x: Tensor, run: Callable[[Tensor], object]
     finally:
         for handle in handles:
             handle.remove()
+    if not torch.isfinite(x).all():
+        return "the input batch"
+    for name, parameter in model.named_parameters():
+        if not torch.isfinite(parameter).all():
+            return f"the parameter {name}, since the step before"
     return found[0] if found else "the objective itself, for every layer's output is finite"

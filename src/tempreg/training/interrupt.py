@@ -7,18 +7,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import final
 
 from tempreg.errors import RunStopped
 
 
+@final
 class Interrupted(RunStopped):
-    """A run that stopped because it was asked to, after saving its state. Final."""
+    """A run that stopped because it was asked to, after saving its state."""
 
     exit_code = 130
 
 
+@final
 class StopRequest:
-    """Whether a stop was asked for. Final."""
+    """Whether a stop was asked for."""
 
     def __init__(self) -> None:
         self.asked = False

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from types import TracebackType
+from typing import final
 
 import numpy as np
 import torch
@@ -22,16 +22,19 @@ from tempreg.data.base import SPLITS, DataSet, Split
 from tempreg.errors import RequestError, RunStopped
 
 Batch = tuple[Tensor, Tensor]
-_Place = tuple[str, NDArray[np.int64]]
-"""A split and indices: an array, since a tensor that is sent keeps a file open while it lives."""
+_Place = tuple[str, NDArray[np.int64], "int | None"]
+"""A split and indices, an array, since a tensor that is sent keeps a file open while it lives; and
+the seed of random crops, if any."""
 
 
+@final
 class WorkerLost(RunStopped):
-    """A process that read data ahead was ended from outside. Final."""
+    """A process that read data ahead was ended from outside."""
 
 
+@final
 class Loader:
-    """Reads batches of a data set's splits, in a given order. Final.
+    """Reads batches of a data set's splits, in a given order.
 
     Use it in a `with` statement, at the end of which its processes end. They are started at the
     first batch and serve all splits. Where one is killed, at any moment, the statement ends with
@@ -60,15 +63,19 @@ class Loader:
             generator=torch.Generator(),
         )
 
-    def batches(self, split: str, indices: Sequence[Tensor]) -> Iterator[Batch]:
+    def batches(
+        self, split: str, indices: Sequence[Tensor], seed: int | None = None
+    ) -> Iterator[Batch]:
         """Inputs and targets of each of these batches of a split; one such pass at a time.
+
+        Inputs are as `Split.compact` gives them; with a seed, of random crops, see `Split.cropped`.
 
         Raises:
             DataError: as the split raised it, at the place of the batch that can't be read.
         """
         if self._loader is None:
             raise ValueError("this loader is closed")
-        self._plan.places = [(split, batch.numpy()) for batch in indices]
+        self._plan.places = [(split, batch.numpy(), seed) for batch in indices]
         with _interrupts_wait(not self._started):
             iterator = iter(self._loader)
         self._started = True
@@ -84,12 +91,7 @@ class Loader:
     def __enter__(self) -> Loader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self.close()
         # Torch raises it wherever this process is when it hears of it, and has no class for it.
         if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker (pid"):
@@ -99,8 +101,9 @@ class Loader:
             ) from None
 
 
+@final
 class _Plan(Sampler[_Place]):
-    """The batches of the current pass. Final."""
+    """The batches of the current pass."""
 
     def __init__(self) -> None:
         self.places: list[_Place] = []
@@ -112,16 +115,18 @@ class _Plan(Sampler[_Place]):
         return len(self.places)
 
 
+@final
 class _Batches(Dataset["Batch | RequestError"]):
-    """Whole batches by split and indices. Final."""
+    """Whole batches by split and indices."""
 
     def __init__(self, splits: Mapping[str, Split]) -> None:
         self.splits = splits
 
     def __getitem__(self, place: _Place) -> Batch | RequestError:
-        name, indices = place
+        name, indices, seed = place
         try:
-            return self.splits[name].batch(torch.from_numpy(indices))
+            split, rows = self.splits[name], torch.from_numpy(indices)
+            return split.compact(rows, seed), split.targets[rows]
         except RequestError as error:
             return error  # raised again by `batches`; from a worker it would come with a traceback
 

@@ -8,49 +8,54 @@ threads, with the same weights, bit for bit.
 
 from __future__ import annotations
 
-import math
 import shlex
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from tempreg.data.augment import Augmentation
 from tempreg.data.base import DataSet
-from tempreg.errors import RequestError
+from tempreg.files import as_word
 from tempreg.objectives.base import Objective
+from tempreg.objectives.rate import RateLoss
+from tempreg.training.arrivals import Arrivals
 from tempreg.training.batches import TrainingBatches
 from tempreg.training.checkpoint import (
     CheckpointError,
     Position,
     load_checkpoint,
-    load_weights,
     save_checkpoint,
     save_weights,
 )
+from tempreg.training.ending import BEST_ON_TEST, kept_evaluations, peak
 from tempreg.training.environment import peak_memory_mb
-from tempreg.training.evaluate import Evaluation, Totals, evaluate
-from tempreg.training.finite import NonFiniteLoss, first_nonfinite, nonfinite_state
+from tempreg.training.evaluate import Evaluation, Totals
 from tempreg.training.interrupt import Interrupted, StopRequest, stop_on_signal
-from tempreg.training.loading import Batch, Loader
-from tempreg.training.precision import scale_is_lost
+from tempreg.training.loading import Loader
 from tempreg.training.processes import Processes
 from tempreg.training.progress import Reporter
 from tempreg.training.run_directory import RunDirectory
 from tempreg.training.schedule import WarmupCosine
+from tempreg.training.splits import Splits
+from tempreg.training.step import GradientStep
+from tempreg.training.summary import note_best, weight_norm
+
+REFRESH = 0.5
+"""Seconds after which the sums of an epoch are fetched from a device once more, to be shown."""
 
 Observer = Callable[[int, nn.Module], None]
 """Told the number of each epoch (from 1) as it ends, and the network, which it may not change."""
 
 
+@final
 @dataclass
 class Trainer:
-    """Trains one network on one data set, once. Final.
+    """Trains one network on one data set, once.
 
     Attributes:
         processes: launched; their fabric decides on device and precision.
@@ -65,7 +70,13 @@ class Trainer:
         seed: of order, augmentation and dropout.
         augmentation: of training batches.
         clip_norm: largest norm of the gradient, or None.
-        keep: "last" or "best", the weights that are kept and tested.
+        keep: "last" or "best", the weights that are kept and tested; or "best-on-test", which are
+            the best on what they are tested on, and whose result is marked so.
+        eval_precision: "same", evaluation in the precision of training, or "32-true", in float32.
+        patience: stop after so many epochs without a better validation accuracy; 0: never.
+        balance: train on each class equally often, see `TrainingBatches`.
+        test_every: evaluate the test split too after every so many epochs, to see overfitting, and
+            choose nothing by it; 0: at the end alone.
         settings: text that stands for all of these; a checkpoint is only good for the same.
         observer: called on the first process after each epoch, before its checkpoint is written:
             again for the same epoch where a run was killed between the two.
@@ -88,9 +99,15 @@ class Trainer:
     clip_norm: float | None
     keep: str
     settings: str
+    eval_precision: str = "same"
+    test_every: int = 0
+    patience: int = 0
+    balance: bool = False
     observer: Observer = lambda epoch, network: None
     workers: int = 0
     finished: Callable[[dict[str, Any]], None] = lambda summary: None
+    _shown: Evaluation | None = field(default=None, init=False)
+    _shown_at: float = field(default=0.0, init=False)
 
     def fit(self) -> dict[str, Any]:
         """Train to the end, from the checkpoint where there is one; returns the summary.
@@ -102,13 +119,41 @@ class Trainer:
             ProcessLost: another process of the run has ended.
             SystemExit: in all processes but the first, where the run stopped as above.
         """
-        self.fabric = self.processes.fabric
-        self.model, self.optimizer = self.fabric.setup(self.network, self.optimizer)
-        on_gpu = self.fabric.device.type == "cuda"
+        fabric = self.processes.fabric
+        model, optimizer = fabric.setup(self.network, self.optimizer)
+        arrivals = Arrivals(fabric.device)
         self.batches = TrainingBatches(
-            self.processes, self.network, self.data, self.augmentation, self.seed
+            processes=self.processes,
+            network=self.network,
+            data=self.data,
+            augmentation=self.augmentation,
+            seed=self.seed,
+            arrivals=arrivals,
+            balance=self.balance,
         )
+        self.step = GradientStep(
+            processes=self.processes,
+            network=self.network,
+            model=model,
+            objective=self.objective,
+            optimizer=optimizer,
+            schedule=self.schedule,
+            batches=self.batches,
+            clip_norm=self.clip_norm,
+            steps_per_epoch=-(-len(self.data.train) // self.batch_size),
+        )
+        evaluated = model if self.eval_precision == "same" else self.network
+        on_gpu = fabric.device.type == "cuda"
         with Loader(self.data, workers=self.workers, pin=on_gpu) as self.loader:
+            self.splits = Splits(
+                processes=self.processes,
+                model=evaluated,
+                objective=self.objective,
+                data=self.data,
+                loader=self.loader,
+                arrivals=arrivals,
+                batch_size=self.batch_size,
+            )
             return self._fit()
 
     def _fit(self) -> dict[str, Any]:
@@ -118,18 +163,25 @@ class Trainer:
             done = position.epoch * size + position.batch * self.batch_size
             if self.processes.first:
                 self.reporter.begin(self.epochs, self.epochs * size, done)
-            while position.epoch < self.epochs:
+            while not self._ended(position):
                 self._epoch(position, request)
         return self._summary(position)
+
+    def _ended(self, position: Position) -> bool:
+        """Whether no epoch follows: all are done, or `patience` of them were no better."""
+        between = position.batch == 0 and position.best_epoch > 0
+        stale = 0 < self.patience <= position.epoch - position.best_epoch
+        return position.epoch >= self.epochs or (between and stale)
 
     def _start(self) -> Position:
         position = Position()
         with self.processes.agreeing():
             if self.run.checkpoint.exists():
                 position, precision = load_checkpoint(
-                    self.run.checkpoint, self.network, self.optimizer, self.settings
+                    self.run.checkpoint, self.network, self.step.optimizer, self.settings
                 )
-                self.fabric.strategy.precision.load_state_dict(precision)
+                if precision:  # none where the run was continued without loss scaling
+                    self.processes.fabric.strategy.precision.load_state_dict(precision)
             elif self.processes.first and self.run.read_metrics():
                 warnings.warn(
                     f"{self.run.path} has no checkpoint: the run starts again from the first epoch",
@@ -151,14 +203,21 @@ class Trainer:
     def _epoch(self, position: Position, request: StopRequest) -> None:
         """Train from `position` to the end of its epoch, validate, save."""
         start, seconds_before = time.monotonic(), position.seconds
+        self._shown, self._shown_at = None, start
         totals = Totals.from_state(position.totals)
-        self.model.train()
+        self.objective.begin_epoch(position.epoch, self.epochs)
+        self.step.model.train()
         batches = self.batches.order(position.epoch).split(self.batch_size)[position.batch :]
         places = [self.batches.to_read(indices) for indices in batches]
-        loaded = self.loader.batches("train", places)
+        loaded = self.loader.batches("train", places, self.batches.crop_seed(position.epoch))
         for index, indices in enumerate(batches, position.batch):
-            self._step(position, index, len(indices), loaded, totals)
-            if self.processes.any(request.asked):
+            stop = self.step(
+                position.epoch, index, len(indices), loaded, totals, lambda: request.asked
+            )
+            if self.processes.first:
+                self.reporter.step(len(indices), self._running(totals))
+            if stop or (self.processes.world == 1 and request.asked):
+                self.step.settle()
                 position.batch = index + 1
                 position.totals = totals.reduced(self.processes.sum).state()
                 position.seconds = seconds_before + time.monotonic() - start
@@ -167,83 +226,49 @@ class Trainer:
                     Interrupted(
                         f"stopped after batch {index + 1} of epoch {position.epoch + 1}, as asked; "
                         "continue with: tempreg train --resume --out "
-                        f"{shlex.quote(str(self.run.path))}"
+                        f"{shlex.quote(as_word(self.run.path))}"
                     )
                 )
+        self.step.settle()
         self.processes.copy_from_first(self.network.buffers())
         with self.processes.agreeing():
-            self._check_steps(position.epoch)
+            self.step.check(position.epoch)
         train = totals.reduced(self.processes.sum).evaluation()
-        validation = self._evaluate("validation")
+        validation = self.splits.evaluate("validation") if len(self.data.validation) else None
+        test, seen = None, None
+        if self.keep == BEST_ON_TEST:  # as published: by accuracy, then by the mean logits' loss
+            test = self.splits.evaluate("test", objective=RateLoss())
+        elif self.test_every and (position.epoch + 1) % self.test_every == 0:
+            seen = self.splits.evaluate("test")
         position.seconds = seconds_before + time.monotonic() - start
-        self._end_epoch(position, train, validation)
+        self._end_epoch(position, train, validation, test, seen)
 
-    def _step(
+    def _running(self, totals: Totals) -> Evaluation:
+        """The epoch so far. Of a device it is fetched, for which all its work must be done, every
+        half second only."""
+        if self._shown is None or time.monotonic() - self._shown_at >= REFRESH:
+            self._shown, self._shown_at = totals.evaluation(), time.monotonic()
+        elif self.processes.fabric.device.type == "cpu":
+            self._shown = totals.evaluation()
+        return self._shown
+
+    def _end_epoch(
         self,
         position: Position,
-        index: int,
-        size: int,
-        loaded: Iterator[Batch],
-        totals: Totals,
+        train: Evaluation,
+        validation: Evaluation | None,
+        test: Evaluation | None,
+        seen: Evaluation | None,
     ) -> None:
-        """One gradient step on a joint batch of `size`."""
-        trouble: RequestError | NonFiniteLoss | None = None
-        try:
-            batch = next(loaded)
-        except RequestError as error:
-            trouble = error
-        self._agree(trouble)
-        x, y = self.batches.augmented(batch, position.epoch, index, size)
-        step = position.epoch * self._steps_per_epoch + index
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.schedule(step)
-        outputs = self.model(x)
-        loss = self.objective(outputs, y)
-        if not torch.isfinite(loss):
-            trouble = self._nonfinite(x, position.epoch, index)
-        self._agree(trouble)
-        self.optimizer.zero_grad()
-        weight = self.processes.weight(size)
-        self.fabric.backward(loss * weight)
-        if self.clip_norm is not None:
-            # A norm that isn't finite is left to mixed precision's scaler, or to the next loss.
-            self.fabric.clip_gradients(
-                self.model, self.optimizer, max_norm=self.clip_norm, error_if_nonfinite=False
-            )
-        self.optimizer.step()
-        totals.add(outputs, y, loss.detach(), self.objective, counts=weight > 0)
-        if self.processes.first:
-            self.reporter.step(size, totals.evaluation())
-
-    def _check_steps(self, epoch: int) -> None:
-        """NonFiniteLoss where an epoch (from 0) ended with weights that can't move any more."""
-        found = nonfinite_state(self.network, self.optimizer)
-        if found:
-            raise NonFiniteLoss(
-                f"the optimizer's {found} is not finite after epoch {epoch + 1}, so that it moves "
-                "no more: its gradient or the square of it overflowed; a lower objective.lam or "
-                "optimizer.lr, or an optimizer.clip_norm, may help"
-            )
-        if scale_is_lost(self.fabric.strategy.precision):
-            raise NonFiniteLoss(
-                f"the gradients overflow float16 at every scale of the loss, up to epoch "
-                f"{epoch + 1}: choose precision bf16-mixed or 32-true"
-            )
-
-    def _agree(self, trouble: RequestError | NonFiniteLoss | None) -> None:
-        """`Processes.agree`, in less time where there is none."""
-        if self.processes.any(trouble is not None):
-            self.processes.agree(trouble)
-
-    def _end_epoch(self, position: Position, train: Evaluation, validation: Evaluation) -> None:
+        """Note what was found; nothing is chosen by `seen`, the test split at this epoch."""
         number = position.epoch + 1
-        best = validation.accuracy > position.best_accuracy
-        if best:
-            position.best_epoch, position.best_accuracy = number, validation.accuracy
+        best = note_best(position, validation, test)
         position.epoch, position.batch, position.totals = number, 0, {}
         if not self.processes.first:
             return
-        for split, result in (("train", train), ("validation", validation)):
+        for split, result in (("train", train), ("validation", validation), ("test", seen)):
+            if result is None:
+                continue
             self.run.append_metrics(
                 epoch=number,
                 split=split,
@@ -251,131 +276,63 @@ class Trainer:
                 **result.terms,
                 accuracy=result.accuracy,
                 accuracy_per_step=result.accuracy_per_step,
-                lr=self.optimizer.param_groups[0]["lr"],
+                lr=self.step.optimizer.param_groups[0]["lr"],
                 seconds=round(position.seconds, 3),
+            )
+        if test is not None:
+            self.run.append_metrics(
+                epoch=number,
+                split="test",
+                mean_logits_loss=test.loss,
+                accuracy=test.accuracy,
+                accuracy_per_step=test.accuracy_per_step,
+                chosen_on_test=True,
             )
         if best:
             save_weights(self.run.best, self.network)
         self.observer(number, self.network)
         self._save(position)
-        self.reporter.epoch(number, train, validation, best)
+        if test is None:
+            self.reporter.epoch(number, train, validation, best)
+        else:
+            self.reporter.epoch_by_test(number, train, test, best)
 
     def _summary(self, position: Position) -> dict[str, Any]:
-        """Evaluate the kept weights on every split, the test split for the first time.
-
-        Where the last epoch's are kept, the best ones by validation are tested beside them.
-        """
-        best_is_last = position.best_epoch == self.epochs
-        best_test = None
-        if not best_is_last:
-            last = {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
-            with self.processes.agreeing():
-                if self.processes.first:
-                    load_weights(self.run.best, self.network)
-            self.processes.copy_from_first(self.network.state_dict().values())
-            if self.keep == "last":
-                best_test = self._evaluate("test")
-                self.network.load_state_dict(last)
-        items: list[Tensor] = []
-        results = {name: self._evaluate(name) for name in ("train", "validation")}
-        results["test"] = test = self._evaluate("test", items)
-        correct = self._of_all(torch.cat(items, dim=1), len(self.data.test))
-        at_best = best_test or test
+        """Evaluate the kept weights on every split, the test split mostly for the first time."""
+        # Where a run was killed after its last epoch, that epoch did not begin in this process.
+        done = position.epoch
+        self.objective.begin_epoch(done - 1, self.epochs)
+        found = kept_evaluations(
+            self.network, self.processes, self.run, self.keep, position, self.splits
+        )
         summary = {
-            "test_accuracy": test.accuracy,
-            "val_accuracy": results["validation"].accuracy,
-            "train_accuracy": results["train"].accuracy,
-            "generalization_gap": results["train"].accuracy - test.accuracy,
-            "accuracy_per_step": test.accuracy_per_step,
-            "mean_accuracy_over_steps": _mean(test.accuracy_per_step),
-            "val_mean_accuracy_over_steps": _mean(results["validation"].accuracy_per_step),
-            "train_mean_accuracy_over_steps": _mean(results["train"].accuracy_per_step),
-            "test_loss": test.loss,
-            "train_loss": results["train"].loss,
+            **found.summary(position),
             "settings": self.settings,
-            "epochs": self.epochs,
-            "kept_epoch": position.best_epoch if self.keep == "best" else self.epochs,
-            "best_val_epoch": position.best_epoch,
-            "best_val_accuracy": position.best_accuracy,
-            "test_accuracy_at_best_val": at_best.accuracy,
-            "test_mean_accuracy_over_steps_at_best_val": _mean(at_best.accuracy_per_step),
+            "epochs": done,
+            "optimizer_steps": done * self.step.steps_per_epoch,
+            "kept_epoch": done if self.keep == "last" else position.best_epoch,
+            **({"stopped_early": True} if done < self.epochs else {}),
+            **(peak(self.run, found.test.accuracy) if self.test_every else {}),
             "weight_norm": weight_norm(self.network),
             "seconds": round(position.seconds, 3),
-            "peak_memory_mb": peak_memory_mb(self.fabric.device),
+            "peak_memory_mb": peak_memory_mb(self.processes.fabric.device),
+            **({"cautions": list(self.data.cautions)} if self.data.cautions else {}),
         }
         if self.processes.first:
             save_weights(self.run.weights, self.network)
-            self.run.write_test_items(correct, self.data.test.ids)
+            self.run.write_test_items(*found.test_items, self.data.test.ids)
             self.finished(summary)
             self.run.write_summary(summary)
         return summary
 
-    @property
-    def _steps_per_epoch(self) -> int:
-        return -(-len(self.data.train) // self.batch_size)
-
-    def _evaluate(self, split: str, items: list[Tensor] | None = None) -> Evaluation:
-        with self.processes.agreeing():
-            totals = evaluate(
-                self.model,
-                self.objective,
-                self.data.split(split),
-                batch_size=self.batch_size,
-                device=self.fabric.device,
-                rank=self.processes.rank,
-                world=self.processes.world,
-                read=partial(self.loader.batches, split),
-                items=items,
-            )
-        result = totals.reduced(self.processes.sum).evaluation()
-        if not math.isfinite(result.loss):
-            self.processes.agree(
-                NonFiniteLoss(
-                    f"the loss on the {split} split is {result.loss}: the last steps diverged; a "
-                    "lower optimizer.lr or an optimizer.clip_norm may help"
-                )
-            )
-        return result
-
-    def _of_all(self, correct: Tensor, samples: int) -> Tensor:
-        """What each process found for its samples, bool [T, n], as bool [T, samples]."""
-        whole = torch.zeros(len(correct), samples)
-        whole[:, self.processes.rank :: self.processes.world] = correct.float()
-        return self.processes.sum(whole).bool().cpu()
-
     def _save(self, position: Position) -> None:
         if self.processes.first:
-            precision = self.fabric.strategy.precision.state_dict()
+            precision = self.processes.fabric.strategy.precision.state_dict()
             save_checkpoint(
                 self.run.checkpoint,
                 self.network,
-                self.optimizer,
+                self.step.optimizer,
                 position,
                 precision,
                 self.settings,
             )
-
-    def _nonfinite(self, x: Tensor, epoch: int, index: int) -> NonFiniteLoss:
-        terms = ", ".join(f"{name} {float(v):g}" for name, v in self.objective.terms.items())
-        self.batches.seed_dropout(epoch, index)
-        culprit = first_nonfinite(self.network, x, self.model)
-        penalty = self.objective.terms.get("penalty")
-        advice = "a lower optimizer.lr or an optimizer.clip_norm may help"
-        if penalty is not None and not math.isfinite(float(penalty)):
-            advice = "a lower objective.lam or optimizer.lr may help"
-        if not torch.isfinite(x).all():
-            advice = "mend the data (tempreg data check)"
-        return NonFiniteLoss(
-            f"the loss is not finite at epoch {epoch + 1}, batch {index + 1} ({terms}); the first "
-            f"non-finite numbers are in {culprit}; {advice}"
-        )
-
-
-def weight_norm(network: nn.Module) -> float:
-    """||w|| over all parameters of two and more dimensions: what a penalty of weights shrinks."""
-    squares = [p.detach().double().square().sum() for p in network.parameters() if p.ndim >= 2]
-    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
-
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 if TYPE_CHECKING:
     from lightning_fabric.plugins import DoublePrecision, Precision
@@ -23,6 +23,7 @@ def whole_double() -> DoublePrecision:
     each gradient to 7 digits."""
     from lightning_fabric.plugins import DoublePrecision  # loads dynamo, which takes seconds
 
+    @final
     class WholeDouble(DoublePrecision):
         """Final."""
 

@@ -10,14 +10,15 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
 
 from tempreg.errors import RequestError, RunStopped
+from tempreg.files import as_word
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -29,13 +30,15 @@ _LOST = ("gloo/transport", "Connection closed by peer", "Connection reset by pee
 """How gloo's errors, which have no class of their own, name what happened."""
 
 
+@final
 class ProcessLost(RunStopped):
-    """Another process of the run ended, or wasn't heard of any more. Final."""
+    """Another process of the run ended, or wasn't heard of any more."""
 
 
+@final
 @dataclass(frozen=True)
 class Processes:
-    """All processes of a run, seen from one of them. Final.
+    """All processes of a run, seen from one of them.
 
     Attributes:
         fabric: decides how many there are, on which devices; launched by `launch`.
@@ -44,6 +47,8 @@ class Processes:
 
     fabric: Fabric
     out: Path
+    _hosts: list[Any] = field(default_factory=list, init=False, repr=False)
+    """The group in which hosts meet, where devices have one of their own."""
 
     @property
     def rank(self) -> int:
@@ -63,6 +68,8 @@ class Processes:
     def launch(self) -> None:
         """Start the others, where that is left to us, and meet them."""
         self.fabric.launch()
+        if self.world > 1 and self.fabric.device.type != "cpu":
+            self._hosts.append(torch.distributed.new_group(backend="gloo"))
 
     def share(self, samples: int) -> Tensor:
         """This process's places in a joint batch: int64, >= 1 of them.
@@ -85,9 +92,19 @@ class Processes:
         values = values.to(self.fabric.device)
         return torch.as_tensor(self.fabric.all_reduce(values, reduce_op="sum"))
 
-    def any(self, flag: bool) -> bool:
-        """Whether it is set in any process."""
-        return bool(self.sum(torch.tensor(float(flag))) > 0)
+    def any(self, *flags: bool) -> tuple[bool, ...]:
+        """Whether each of these is set in any process: one word between all, for any number.
+
+        It goes from host to host, so that no process waits for what its device is doing.
+        """
+        if self.world == 1:
+            return flags
+        counts = torch.tensor(flags, dtype=torch.float32)
+        if self._hosts:
+            torch.distributed.all_reduce(counts, group=self._hosts[0])
+        else:
+            counts = self.sum(counts)
+        return tuple(count > 0 for count in counts.tolist())
 
     def gather(self, value: Any) -> list[Any]:
         """The value of every process, by rank."""
@@ -143,7 +160,7 @@ class Processes:
             raise ProcessLost(
                 f"process {self.rank} of {self.world} has lost another one, which was killed, "
                 "failed as it says itself, or can't be reached: continue with tempreg train "
-                f"--resume --out {shlex.quote(str(self.out))}"
+                f"--resume --out {shlex.quote(as_word(self.out))}"
             ) from None
 
 

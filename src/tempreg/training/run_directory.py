@@ -10,7 +10,9 @@ checkpoints/       last.pt to go on from, best.safetensors by validation, epoch-
 analysis/          results and figures of `tempreg analyze`
 model.safetensors  the weights that were kept and tested
 README.md          a model card for them
-test_items.npz     correct [T, N]: which test items were right at each step; items [N]: their ids
+calibration.json   when it may answer early (`tempreg calibrate`)
+test_items.npz     correct [T, N]: which test items were right at each step; items [N]: their ids;
+                   labels [N]; probabilities [N, C] after the last step
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from torch import Tensor
@@ -49,15 +51,18 @@ _DECIDES_BITS = {
     "backend": "the LIF backend",
     "device": "the device",
     "torch": "torch",
+    "precision": "precision",
 }
 
 
+@final
 class RunDirectoryError(RequestError):
-    """A folder that can't be used for this; the message says why. Final."""
+    """A folder that can't be used for this; the message says why."""
 
 
+@final
 class RunDirectory:
-    """Paths of a run and the reading and writing of its small files. Final."""
+    """Paths of a run and the reading and writing of its small files."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -68,6 +73,7 @@ class RunDirectory:
         self.summary = path / "summary.json"
         self.weights = path / "model.safetensors"
         self.card = path / "README.md"
+        self.calibration = path / "calibration.json"
         self.test_items = path / "test_items.npz"
         self.checkpoint = path / "checkpoints" / "last.pt"
         self.best = path / "checkpoints" / "best.safetensors"
@@ -77,7 +83,12 @@ class RunDirectory:
         return self.path / "checkpoints" / f"epoch-{epoch:04}.safetensors"
 
     def check_new(self) -> None:
-        """RunDirectoryError unless the folder is absent or empty."""
+        """RunDirectoryError unless the folder is absent or empty, and has a name for its files."""
+        if (known := str(self.path).encode(errors="replace").decode()) != str(self.path):
+            raise RunDirectoryError(
+                f"the folder {known} has a name that isn't UTF-8, by which weights can't be read "
+                "back: give another --out"
+            )
         if self.config.exists():
             raise RunDirectoryError(
                 f"{self.path} holds a run already: add --resume to continue it, or give another "
@@ -111,14 +122,18 @@ class RunDirectory:
         self.metrics.touch()
         write_text(self.config, config)
 
-    def note_environment(self, now: dict[str, Any]) -> None:
-        """Record that a run goes on here; a warning where that changes the last bits."""
-        before = {"processes": 1, **self.read_json(self.environment)}
+    def note_environment(self, now: dict[str, Any], begun: Mapping[str, Any]) -> None:
+        """Record that a run goes on here; a warning where that changes its weights.
+
+        `begun` has what earlier versions didn't record.
+        """
+        before = {"processes": 1, **begun, **self.read_json(self.environment)}
         for key, words in _DECIDES_BITS.items():
             if before.get(key) != now[key]:
+                much = "" if key == "precision" else " in the last bits"
                 warnings.warn(
                     f"this run was computed with {words} {before.get(key)} and goes on with "
-                    f"{now[key]}: its weights will differ in the last bits",
+                    f"{now[key]}: its weights will differ{much}",
                     stacklevel=2,
                 )
         earlier = before.pop("earlier", [])
@@ -126,7 +141,7 @@ class RunDirectory:
             earlier = [*earlier, before]
         write_json(self.environment, {**now, "earlier": earlier})
 
-    def append_metrics(self, **values: Any) -> None:
+    def append_metrics(self, /, **values: Any) -> None:
         """One line of metrics.jsonl."""
         with naming(self.metrics), self.metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values, allow_nan=False) + "\n")
@@ -156,10 +171,18 @@ class RunDirectory:
         """The result, which marks the run as finished."""
         write_json(self.summary, summary)
 
-    def write_test_items(self, correct: Tensor, ids: Tensor) -> None:
-        """Which test items were right at each step: bool [T, N], int64 [N]."""
+    def write_test_items(
+        self, correct: Tensor, logits: Tensor, targets: Tensor, ids: Tensor
+    ) -> None:
+        """Of every test item: bool [T, N], float [N, C], int64 [N], and which it is, int64 [N]."""
         with replacing(self.test_items) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, correct=correct.numpy().astype(np.uint8), items=ids.numpy())
+            np.savez_compressed(
+                file,
+                correct=correct.numpy().astype(np.uint8),
+                items=ids.numpy(),
+                labels=targets.numpy(),
+                probabilities=logits.softmax(dim=1).numpy().astype(np.float16),
+            )
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """A JSON file of this run; RunDirectoryError where it is missing or damaged."""

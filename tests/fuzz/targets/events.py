@@ -10,11 +10,11 @@ import h5py
 import numpy as np
 import scipy.io
 
-from tempreg.data.event_files import READERS, read_recording
-from tempreg.data.event_sources import DVS128Gesture
-from tempreg.data.source import DataError
+from tempreg.data.errors import DataError
+from tempreg.data.formats.recordings import READERS, read_recording
+from tempreg.data.sources.events import DVS128Gesture
 from tests.fuzz.targets.base import Target, inside, made_by
-from tests.unit import test_event_files as layouts
+from tests.unit.data.formats.recordings import test_event_files as layouts
 
 
 def events() -> list[Target]:
@@ -22,9 +22,9 @@ def events() -> list[Target]:
     made = {
         ".bin": [layouts.forty_bit], ".bs2": [layouts.forty_bit],
         ".aedat": [layouts.dvs128, lambda e: layouts.dvs128(e, 1), layouts.aedat3],
-        ".aedat4": [layouts.aedat4], ".dat": [layouts.dat], ".raw": [layouts.evt2, layouts.evt3],
-        ".npy": [_npy], ".npz": [_npz], ".h5": [_h5], ".hdf5": [_h5], ".csv": [_csv],
-        ".mat": [_mat],
+        ".aedat2": [layouts.dvs128], ".aedat4": [layouts.aedat4], ".dat": [layouts.dat],
+        ".raw": [layouts.evt2, layouts.evt3], ".npy": [_npy], ".npz": [_npz],
+        ".h5": [_h5], ".hdf5": [_h5], ".csv": [_csv], ".mat": [_mat],
     }  # fmt: skip
     assert made.keys() == READERS.keys()
 
@@ -53,7 +53,7 @@ def events() -> list[Target]:
         return Target(name, file, lambda: made_by(gestures, file), gesture_samples, gestures)
 
     return [
-        *(target(suffix) for suffix in made if suffix != ".hdf5"),
+        *(target(suffix) for suffix in made if suffix not in (".hdf5", ".aedat2")),
         gesture("trials (DVS128 Gesture)", "trials_to_train.txt"),
         gesture("labels (DVS128 Gesture)", "user01_led_labels.csv"),
     ]

@@ -13,15 +13,16 @@ import scipy.io
 from PIL import Image
 
 from tempreg.data import load_dataset
-from tempreg.data.images import decoded
-from tempreg.data.static.cifar import CIFAR10
-from tempreg.data.static.folder import TinyImageNet
-from tempreg.data.static.idx import read_idx
-from tempreg.data.static.npz import encoded_images, read_npz
-from tempreg.data.static.svhn import read_svhn
+from tempreg.data.formats.images import IMAGE_SUFFIXES, decoded, header
+from tempreg.data.layout.layout import read_layout
+from tempreg.data.sources.cifar import CIFAR10
+from tempreg.data.sources.idx import read_idx
+from tempreg.data.sources.imagenet import TinyImageNet
+from tempreg.data.sources.npz import encoded_images, read_npz
+from tempreg.data.sources.svhn import read_svhn
 from tests.fuzz.targets.base import Target, inside, made_by
-from tests.unit import test_static_cifar as cifar
-from tests.unit.test_static_idx import idx
+from tests.unit.data.sources import test_static_cifar as cifar
+from tests.unit.data.sources.test_static_idx import idx
 
 
 def images() -> list[Target]:
@@ -42,7 +43,7 @@ def images() -> list[Target]:
     def target(kind: str) -> Target:
         return Target(
             f"image {kind}", "a.png", lambda: picture(kind),
-            lambda folder: decoded(folder / "a.png", 3, 8),
+            lambda folder: (header(folder / "a.png"), decoded(folder / "a.png", 3, 8)),
         )  # fmt: skip
 
     def batch(folder: Path) -> None:
@@ -72,6 +73,13 @@ def images() -> list[Target]:
             (images / f"{name}_0.JPEG").touch()
         (folder / "val").mkdir()
         (folder / "val" / "val_annotations.txt").write_text("0.JPEG\tn01\t0\n1.JPEG\tn02\t1\n")
+
+    def labelled(folder: Path) -> None:
+        for i in range(4):
+            (folder / f"{i}.png").touch()
+
+    def tables() -> list[bytes]:
+        return [b"file,label\n0.png,a\n1.png,b\n2,a\n", b"0.png\ta\n", b"f;a;b\n0;1;0\n1;0;1\n"]
 
     def tiny_parts(folder: Path) -> None:
         parts = TinyImageNet().parts(folder)
@@ -117,6 +125,8 @@ def images() -> list[Target]:
         cifar_target("classes pickled", f"{folder_name}/batches.meta", batch),
         Target("archive (CIFAR)", CIFAR10().archives[0], archive,
                lambda folder: load_dataset("cifar10", num_steps=2, path=folder)),
+        Target("table of labels", "labels.csv", tables,
+               lambda folder: read_layout(folder, IMAGE_SUFFIXES), labelled),
         Target("classes (Tiny-ImageNet)", "val/val_annotations.txt",
                lambda: made_by(tiny, "val/val_annotations.txt"), tiny_parts, tiny),
     ]  # fmt: skip

@@ -16,13 +16,13 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from tempreg.build import build_model
 from tempreg.config import read_config
 from tempreg.data import load_dataset
-from tempreg.data.frame_cache import HEADER_BYTES, opened
-from tempreg.data.source import DataError
-from tempreg.data.unpack import unpack
+from tempreg.data.errors import DataError
+from tempreg.data.fetch.unpack import unpack
+from tempreg.data.frames.cache import HEADER_BYTES, opened
 from tempreg.models import SpikingNetwork, create_model, load_weights
+from tempreg.runs.build import build_model
 from tempreg.training import checkpoint
 from tests.fuzz.targets.base import OLD_RUN, Target
 
@@ -38,7 +38,7 @@ def tensors() -> list[Target]:
         return checkpoint.load_checkpoint(path, network, optimizer, settings)
 
     def weights(folder: Path) -> None:
-        checkpoint.load_weights(folder / "model.safetensors", _old_network())
+        checkpoint.restore_weights(_old_network(), folder / "model.safetensors")
 
     def old(name: str) -> Callable[[], list[bytes]]:
         return lambda: [(OLD_RUN / "run" / name).read_bytes()]

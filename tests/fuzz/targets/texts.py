@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tempreg.config import read_config
 from tempreg.config.presets import nmnist_trt
-from tempreg.prediction import stored_network
-from tempreg.report.single import write_run_report
 from tempreg.runs import evaluate_run
-from tempreg.study.arms import Arm
-from tempreg.study.plan import make_plan, read_plan
-from tempreg.study.report import write_study_report
+from tempreg.runs.page import write_run_report
+from tempreg.runs.predict import stored_network
+from tempreg.study.page.report import write_study_report
+from tempreg.study.plan.arms import Arm
+from tempreg.study.plan.plan import make_plan, read_plan
 from tempreg.study.results import load_study
 from tempreg.training.run_directory import RunDirectory
 from tests.fuzz.targets.base import OLD_RUN, Target, made_by
@@ -49,9 +49,17 @@ def texts() -> list[Target]:
 
     def measured(name: str) -> Target:
         file = f"runs/0/000/analysis/{name}"
+
+        def alone(folder: Path) -> None:
+            """The other analyses would be drawn with each input."""
+            study(folder)
+            for other in (folder / file).parent.iterdir():
+                if other.name != name:
+                    other.unlink()
+
         return Target(
-            f"analysis/{name}", file, lambda: made_by(study, file),
-            lambda folder: write_run_report(folder / "runs/0/000"), study,
+            f"analysis/{name}", file, lambda: made_by(alone, file),
+            lambda folder: write_run_report(folder / "runs/0/000"), alone,
         )  # fmt: skip
 
     def chosen(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """Moving what a batch shows: shift, flip, rotation, shear; and blanking a square.
 
 Shapes: x [B, C, H, W] or [T, B, C, H, W]; each sample is changed alike at all timesteps, and
-what enters at a border is blank: nothing wraps around.
+what enters at a border is blank: nothing wraps around but by `rolled`.
 """
 
 from __future__ import annotations
@@ -58,15 +58,31 @@ def shifted(x: Tensor, down: Tensor, right: Tensor, blank: float | Tensor = 0.0)
     return _unfolded(moved, x)
 
 
-def with_cutout(x: Tensor, rows: Tensor, columns: Tensor, size: int) -> Tensor:
-    """A size x size square around (rows[b], columns[b]) set to 0, cut at the border."""
+def rolled(x: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Sample b moved by down[b] rows and right[b] columns (int64 [B]); what leaves enters opposite.
+
+    As torch.roll does it, which moves all samples alike.
+    """
+    height, width = x.shape[-2:]
+    rows = (torch.arange(height, device=x.device) - down[:, None]) % height
+    columns = (torch.arange(width, device=x.device) - right[:, None]) % width
+    source = x.movedim(-4, 0).flatten(1, -3)
+    sample = torch.arange(len(source), device=x.device)[:, None, None]
+    moved = source[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return _unfolded(moved, x)
+
+
+def with_cutout(
+    x: Tensor, rows: Tensor, columns: Tensor, size: int, fill: float | Tensor = 0.0
+) -> Tensor:
+    """A size x size square around (rows[b], columns[b]) set to `fill`, cut at the border."""
     height, width = x.shape[-2:]
     row_offset = torch.arange(height, device=x.device) - rows[:, None] + size // 2
     column_offset = torch.arange(width, device=x.device) - columns[:, None] + size // 2
     hit = ((row_offset >= 0) & (row_offset < size))[:, :, None] & (
         (column_offset >= 0) & (column_offset < size)
     )[:, None, :]
-    return torch.where(hit[:, None], 0.0, x)
+    return torch.where(hit[:, None], fill, x)
 
 
 def _unfolded(source: Tensor, like: Tensor) -> Tensor:

@@ -10,13 +10,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from tempreg.data.augment.draws import sent
+
 
 def mixup(
     x: Tensor, y: Tensor, classes: int, alpha: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """share * sample + (1 - share) * another, share ~ Beta(alpha, alpha) (arXiv 1710.09412)."""
-    partner = torch.randperm(len(y), generator=generator).to(x.device)
-    share = _beta(len(y), alpha, generator).to(x.device)
+    drawn = mixup_draws(len(y), alpha, generator)
+    return with_mixup(x, y, classes, *sent(drawn, x.device))
+
+
+def mixup_draws(samples: int, alpha: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """The other sample of each, int64 [B], and the share, float32 [B]."""
+    return torch.randperm(samples, generator=generator), _beta(samples, alpha, generator)
+
+
+def with_mixup(
+    x: Tensor, y: Tensor, classes: int, partner: Tensor, share: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`mixup`, as drawn."""
     weight = share.to(x.dtype)[:, None, None, None]
     mixed = weight * x + (1 - weight) * x.index_select(-4 % x.ndim, partner)
     return mixed, _soft(y, partner, share, classes)
@@ -30,19 +43,32 @@ def cutmix(
     The box would cover 1 - Beta(alpha, alpha) of the area; where the border cuts it, the targets
     follow what is really covered.
     """
-    height, width = x.shape[-2:]
-    partner = torch.randperm(len(y), generator=generator).to(x.device)
-    edge = (1 - _beta(len(y), alpha, generator)).sqrt()
+    drawn = cutmix_draws(x.shape, alpha, generator)
+    return with_cutmix(x, y, classes, *sent(drawn, x.device))
+
+
+def cutmix_draws(
+    shape: torch.Size, alpha: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The other sample of each, int64 [B]; what stays of it, float32 [B]; the boxes [B, H, W]."""
+    samples, (height, width) = shape[-4], shape[-2:]
+    partner = torch.randperm(samples, generator=generator)
+    edge = (1 - _beta(samples, alpha, generator)).sqrt()
     inside = []
     for size in (height, width):
-        centre = torch.randint(size, (len(y),), generator=generator)
+        centre = torch.randint(size, (samples,), generator=generator)
         half = edge * size / 2
         place = torch.arange(size)
         inside.append(((place + 0.5) - (centre[:, None] + 0.5)).abs() < half[:, None])
     box = inside[0][:, :, None] & inside[1][:, None, :]
-    share = (1 - box.flatten(1).float().mean(dim=1)).to(x.device)
-    box = box.to(x.device)[:, None]
-    mixed = torch.where(box, x.index_select(-4 % x.ndim, partner), x)
+    return partner, 1 - box.flatten(1).float().mean(dim=1), box
+
+
+def with_cutmix(
+    x: Tensor, y: Tensor, classes: int, partner: Tensor, share: Tensor, box: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`cutmix`, as drawn."""
+    mixed = torch.where(box[:, None], x.index_select(-4 % x.ndim, partner), x)
     return mixed, _soft(y, partner, share, classes)
 
 

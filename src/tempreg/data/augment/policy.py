@@ -1,66 +1,50 @@
 """Which random changes a training batch goes through, drawn from a generator the caller seeds.
 
 Draws happen on the CPU, so that a run is the same on every device; the changes themselves are
-made on whole batches, where the batch lies.
+made on whole batches, where the batch lies. There an angle's sine may round otherwise than on the
+CPU, and a pixel halfway between two take the other one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import final
 
 import torch
 from torch import Tensor
 
-from tempreg.data.augment.events import dropped, jittered
-from tempreg.data.augment.geometry import mirrored, shifted, turned, with_cutout
-from tempreg.data.augment.mixing import cutmix, mixup
+from tempreg.data.augment.draws import Change, changed, sent
+from tempreg.data.augment.events import drop, jitter
+from tempreg.data.augment.geometry import mirrored, rolled, shifted, turned, with_cutout
+from tempreg.data.augment.mixing import cutmix_draws, mixup_draws, with_cutmix, with_mixup
 from tempreg.data.augment.rand import RandAugmentation
+from tempreg.options import AugmentOptions
 
 NDA_SHIFT, NDA_ANGLE = 5, 30.0
 """Pixels and degrees that the recipe's published code uses for CIFAR10-DVS at 48 x 48, there as a
 roll around the border; for N-Caltech101 it turns and shears by half as much."""
 
 
+@final
 @dataclass(frozen=True)
-class Augmentation:
-    """Random changes, in the order of the attributes. Final.
+class Augmentation(AugmentOptions):
+    """Random changes; what they are, and their ranges: `AugmentOptions`. NDA's (Li et al. 2022,
+    arXiv 2203.06145, without wrap-around) are a shift by up to 5 pixels, or a rotation or a shear
+    by up to 30 degrees. With mixup and cutmix, each batch goes through one of them, by a fair coin.
 
     Attributes:
-        shift: most pixels to move by in each direction, what enters is blank (a crop of an
-            image padded by as much), >= 0.
-        rotate: most degrees to turn by, in [0, 180].
-        shear: most degrees to shear by, in [0, 90).
-        nda: for each sample one of shift by up to 5 pixels, rotation and shear by up to 30
-            degrees (after Li et al. 2022, arXiv 2203.06145, without wrap-around).
-        flip: mirror each sample with probability 1/2.
-        rand: RandAugment of images, or None.
-        drop: lose events, see `events.dropped`.
-        jitter: probability that a cell's events move by a timestep, in [0, 1].
-        cutout: edge of a square that is set to 0 at a random place, possibly cut by the border
-            (DeVries and Taylor 2017), >= 0.
-        mixup, cutmix: alpha of their Beta(alpha, alpha), 0 for without, >= 0. With both, each
-            batch goes through one of them, by a fair coin.
+        rand_augment: what `rand` asks for, with its magnitude; None without.
     """
 
-    shift: int = 0
-    rotate: float = 0.0
-    shear: float = 0.0
-    nda: bool = False
-    flip: bool = False
-    rand: RandAugmentation | None = None
-    drop: bool = False
-    jitter: float = 0.0
-    cutout: int = 0
-    mixup: float = 0.0
-    cutmix: float = 0.0
+    rand_augment: RandAugmentation | None = None
 
     def __post_init__(self) -> None:
-        for name in ("shift", "cutout", "mixup", "cutmix"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be >= 0, got {getattr(self, name)}")
-        for name, most in (("rotate", 180), ("shear", 89), ("jitter", 1)):
-            if not 0 <= getattr(self, name) <= most:
-                raise ValueError(f"{name} must be in [0, {most}], got {getattr(self, name)}")
+        super().__post_init__()
+        if (self.rand > 0) != (self.rand_augment is not None):
+            raise ValueError("augment.rand and rand_augment go together: give both or none")
 
     @property
     def needs_events(self) -> bool:
@@ -83,56 +67,104 @@ class Augmentation:
         """
         if self.needs_events and x.ndim != 5:
             raise ValueError("drop and jitter are for event frames [T, B, C, H, W], not images")
-        if self.rand is not None and x.ndim != 4:
+        if self.rand_augment is not None and x.ndim != 4:
             raise ValueError("RandAugment is for images [B, C, H, W], not event frames")
-        samples = x.shape[-4]
-        if isinstance(blank, Tensor):
-            blank = blank.to(x.device)
-        if self.shift:
-            down, right = _moves(self.shift, samples, generator).to(x.device)
-            x = shifted(x, down, right, blank)
-        if self.rotate or self.shear:
-            degrees = _angles(self.rotate, samples, generator)
-            shear = _angles(self.shear, samples, generator)
-            x = turned(x, degrees.to(x.device), shear.to(x.device), blank)
-        if self.nda:
-            x = _nda(x, generator, blank)
-        if self.flip:
-            chosen = torch.rand(samples, generator=generator).to(x.device) < 0.5
-            x = mirrored(x, chosen)
-        if self.rand is not None:
-            x = self.rand(x, generator)
-        if self.drop:
-            x = dropped(x, generator)
-        if self.jitter:
-            x = jittered(x, self.jitter, generator)
-        if self.cutout:
-            height, width = x.shape[-2:]
-            rows = torch.randint(height, (samples,), generator=generator).to(x.device)
-            columns = torch.randint(width, (samples,), generator=generator).to(x.device)
-            x = with_cutout(x, rows, columns, self.cutout)
-        return x
+        self._check(x)
+        return changed(x, self._changes(x.shape, generator, blank))
 
     def mixed(
         self, x: Tensor, y: Tensor, classes: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Inputs and soft targets [B, classes], or x and y themselves where neither is set."""
+        mix, draws = self._mixing(x.shape, classes, generator)
+        return mix(x, y, *sent(draws, x.device))
+
+    def batch(
+        self,
+        x: Tensor,
+        y: Tensor,
+        classes: int,
+        generator: torch.Generator,
+        blank: float | Tensor = 0.0,
+    ) -> tuple[Tensor, Tensor]:
+        """Both, of which all that is drawn goes to where x lies in one copy."""
+        self._check(x)
+        changes = self._changes(x.shape, generator, blank)
+        mix, draws = self._mixing(x.shape, classes, generator)
+        counts = [len(change.draws) for change in changes]
+        arrived = iter(sent([*(d for c in changes for d in c.draws), *draws], x.device))
+        for change, count in zip(changes, counts, strict=True):
+            x = change.make(x, *islice(arrived, count))
+        return mix(x, y, *arrived)
+
+    def _check(self, x: Tensor) -> None:
+        if self.needs_events and x.ndim != 5:
+            raise ValueError("drop and jitter are for event frames [T, B, C, H, W], not images")
+        if self.rand_augment is not None and x.ndim != 4:
+            raise ValueError("RandAugment is for images [B, C, H, W], not event frames")
+
+    def _changes(
+        self, shape: torch.Size, generator: torch.Generator, blank: float | Tensor
+    ) -> list[Change]:
+        """What is to be done to a batch of this shape, drawn in the order in which it is done."""
+        samples, (height, width) = shape[-4], shape[-2:]
+        filled = _filler(blank)
+        changes = []
+        if self.shift:
+            changes.append(filled(shifted, *_moves(self.shift, samples, generator)))
+        if self.roll:
+            changes.append(Change(rolled, *_moves(self.roll, samples, generator)))
+        if self.rotate or self.shear:
+            degrees = _angles(self.rotate, samples, generator)
+            changes.append(filled(turned, degrees, _angles(self.shear, samples, generator)))
+        if self.nda:
+            changes += _nda(samples, generator, filled)
+        if self.flip:
+            changes.append(Change(mirrored, torch.rand(samples, generator=generator) < 0.5))
+        if self.rand_augment is not None:
+            changes.append(self.rand_augment.change(samples, generator))
+        if self.drop:
+            changes.append(drop(shape, generator))
+        if self.jitter:
+            changes.append(jitter(shape, self.jitter, generator))
+        if self.cutout:
+            rows = torch.randint(height, (samples,), generator=generator)
+            columns = torch.randint(width, (samples,), generator=generator)
+            fill = _filler(blank if self.cutout_fill == "black" else 0.0)
+            cut = partial(_cut, self.cutout)
+            changes.append(fill(cut, rows, columns))
+        return changes
+
+    def _mixing(
+        self, shape: torch.Size, classes: int, generator: torch.Generator
+    ) -> tuple[Callable[..., tuple[Tensor, Tensor]], tuple[Tensor, ...]]:
+        """A function of inputs, targets and what is drawn for them, and that."""
         if not (self.mixup or self.cutmix):
-            return x, y
+            return lambda x, y: (x, y), ()
         coin = bool(torch.rand((), generator=generator) < 0.5)
         if self.mixup and (coin or not self.cutmix):
-            return mixup(x, y, classes, self.mixup, generator)
-        return cutmix(x, y, classes, self.cutmix, generator)
+            drawn: tuple[Tensor, ...] = mixup_draws(shape[-4], self.mixup, generator)
+            return lambda x, y, *d: with_mixup(x, y, classes, *d), drawn
+        drawn = cutmix_draws(shape, self.cutmix, generator)
+        return lambda x, y, *d: with_cutmix(x, y, classes, *d), drawn
 
 
-def _nda(x: Tensor, generator: torch.Generator, blank: float | Tensor) -> Tensor:
-    samples = x.shape[-4]
+def _filler(blank: float | Tensor) -> Callable[..., Change]:
+    """Makes changes whose function takes `blank` as its last argument, wherever the batch lies."""
+    if isinstance(blank, Tensor):
+        return lambda make, *draws: Change(make, *draws, blank)
+    return lambda make, *draws: Change(lambda x, *d: make(x, *d, blank), *draws)
+
+
+def _cut(size: int, x: Tensor, rows: Tensor, columns: Tensor, fill: float | Tensor) -> Tensor:
+    return with_cutout(x, rows, columns, size, fill)
+
+
+def _nda(samples: int, generator: torch.Generator, filled: Callable[..., Change]) -> list[Change]:
     which = torch.randint(3, (samples,), generator=generator)
     moves = _moves(NDA_SHIFT, samples, generator) * (which == 0)
     degrees, shear = (_angles(NDA_ANGLE, samples, generator) * (which == i) for i in (1, 2))
-    down, right = moves.to(x.device)
-    x = shifted(x, down, right, blank)
-    return turned(x, degrees.to(x.device), shear.to(x.device), blank)
+    return [filled(shifted, *moves), filled(turned, degrees, shear)]
 
 
 def _moves(most: int, samples: int, generator: torch.Generator) -> Tensor:

@@ -1,8 +1,6 @@
 /* LIF through time over one block of neurons, for one element type. Included by lif.c
  * and norm_lif.c, after lif_types.h, which defines
- *   REAL        float or double
- *   NAME(n)     n with the type's suffix
- *   FABS, EXPN  absolute value, and exp(-a) for a >= 0
+ *   EXPN        exp(-a) for a >= 0
  *   MULTIPLY_ADD(a, b, c)  a * b + c, rounded once where that is an instruction
  *
  * A block is m neurons next to each other in memory, small enough that its rows stay in the
@@ -31,15 +29,15 @@ static NAME(layer) NAME(layer_of)(double tau, double vth, double vr, double p, i
 
 static inline REAL NAME(phi)(REAL u, REAL p, REAL over, int surrogate) {
     REAL a = FABS(u);
-    if (surrogate == 0) { /* triangle */
+    if (surrogate == TRIANGLE) {
         REAL d = p - a;
         return (d < 0 ? (REAL)0 : d) * over;
     }
-    if (surrogate == 1) { /* sigmoid: sig(z) sig(-z) = e / (1 + e)^2 with e = exp(-|z|) */
+    if (surrogate == SIGMOID) { /* sig(z) sig(-z) = e / (1 + e)^2 with e = exp(-|z|) */
         REAL e = EXPN(p * a), q = 1 + e;
         return p * e / (q * q);
     }
-    if (surrogate == 2) { /* atan */
+    if (surrogate == ATAN) {
         REAL z = (REAL)1.57079632679489661923 * p * u;
         return (p / 2) / (1 + z * z);
     }
@@ -136,12 +134,7 @@ static ALWAYS_INLINE void NAME(forward_any)(
     REAL *v, int64_t T, int64_t m, const NAME(layer) *layer, int affine) {
 #define RUN(KIND, EXACT) \
     NAME(forward_block)(x, x_step, alpha, beta, s, N, v, T, m, layer, KIND, EXACT, affine)
-    switch (layer->kind * 2 + layer->exact) {
-        case 0: RUN(HARD, 0); break;
-        case 1: RUN(HARD, 1); break;
-        case 2: RUN(SOFT, 0); break;
-        default: RUN(SOFT, 1); break;
-    }
+    BY_KIND_AND_EXACT(RUN, layer);
 #undef RUN
 }
 
@@ -150,12 +143,7 @@ static ALWAYS_INLINE void NAME(charge_any)(
     int64_t T, int64_t m, const NAME(layer) *layer, int affine) {
 #define RUN(KIND, EXACT) \
     NAME(charge_block)(x, x_step, alpha, beta, v, h, T, m, layer, KIND, EXACT, affine)
-    switch (layer->kind * 2 + layer->exact) {
-        case 0: RUN(HARD, 0); break;
-        case 1: RUN(HARD, 1); break;
-        case 2: RUN(SOFT, 0); break;
-        default: RUN(SOFT, 1); break;
-    }
+    BY_KIND_AND_EXACT(RUN, layer);
 #undef RUN
 }
 
@@ -166,15 +154,6 @@ static ALWAYS_INLINE void NAME(backward_any)(
 #define RUN(KIND, SURROGATE)                                                                   \
     NAME(backward_block)(gs, N, h, gh, gh_step, g, x, x_step, mean, sum, dot, T, m, layer, KIND, \
                          SURROGATE, affine)
-    switch (layer->surrogate * 2 + layer->kind) {
-        case 0: RUN(HARD, 0); break;
-        case 1: RUN(SOFT, 0); break;
-        case 2: RUN(HARD, 1); break;
-        case 3: RUN(SOFT, 1); break;
-        case 4: RUN(HARD, 2); break;
-        case 5: RUN(SOFT, 2); break;
-        case 6: RUN(HARD, 3); break;
-        default: RUN(SOFT, 3); break;
-    }
+    BY_KIND_AND_SURROGATE(RUN, layer)
 #undef RUN
 }

@@ -24,8 +24,8 @@ void NAME(lif_forward)(const REAL *x, int64_t x_step, const REAL *v0, int64_t v0
     }
 }
 
-/* scratch has room for threads * T * block elements, block <= MOST_BLOCK. gv0 and gtau may be
- * null, both together, where nobody asks for these gradients. */
+/* scratch has room for threads * T * block elements. gv0 and gtau may be null, both together, where
+ * nobody asks for these gradients. */
 void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const REAL *x,
                         int64_t x_step, const REAL *v0, int64_t v0_step, REAL *scratch,
                         int64_t block, REAL *gx, REAL *gv0, REAL *gtau, int64_t T, int64_t N,
@@ -34,6 +34,7 @@ void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const R
     const NAME(layer) layer = NAME(layer_of)(tau64, vth, vr, p, kind, surrogate, detach);
     const REAL tau = layer.tau, decay = layer.decay;
     const int exact = layer.exact;
+    if (block > MOST_BLOCK) block = MOST_BLOCK; /* rows of a block lie on the stack */
     large_result(gx, T * N * (int64_t)sizeof(REAL));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {

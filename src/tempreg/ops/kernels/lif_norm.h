@@ -77,13 +77,14 @@ void NAME(norm_lif_forward)(const REAL *x, int64_t x_step, const REAL *alpha, co
 
 /* gx takes the gradient of the current, in one step where x_step is 0; sums[thread][2][channels],
  * zeros before, takes its sum, and the sum of its product with x - mean, of each channel.
- * scratch has room for threads * T * block elements, block <= NORM_BLOCK. */
+ * scratch has room for threads * T * block elements. */
 void NAME(norm_lif_backward)(const REAL *gs, const REAL *x, int64_t x_step, const REAL *alpha,
                              const REAL *beta, const REAL *mean, int64_t channels, int64_t plane,
                              REAL *scratch, int64_t block, REAL *gx, double *sums, int64_t T,
                              int64_t N, double tau, double vth, double vr, double p, int kind,
                              int surrogate, int detach, int threads) {
     const NAME(layer) layer = NAME(layer_of)(tau, vth, vr, p, kind, surrogate, detach);
+    if (block > NORM_BLOCK) block = NORM_BLOCK; /* rows of a block lie on the stack */
     large_result(gx, (x_step ? T : 1) * N * (int64_t)sizeof(REAL));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {

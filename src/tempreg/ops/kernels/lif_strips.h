@@ -51,10 +51,9 @@ static int64_t NAME(forward_strips)(const REAL *x, int64_t x_step, const REAL *v
     if (T > STRIP_STEPS || !layer->exact) return 0;
     for (; i + STRIP <= m; i += STRIP) {
         NAME(take)(v + i, v0 + i * v0_step, v0_step, STRIP);
-        if (layer->kind == HARD)
-            NAME(forward_strip)(x + i, x_step, s + i, N, v + i, T, layer, HARD);
-        else
-            NAME(forward_strip)(x + i, x_step, s + i, N, v + i, T, layer, SOFT);
+#define RUN(KIND, EXACT) NAME(forward_strip)(x + i, x_step, s + i, N, v + i, T, layer, KIND)
+        BY_KIND(RUN, layer, 1);
+#undef RUN
     }
     return i;
 }
@@ -71,16 +70,7 @@ static int64_t NAME(backward_strips)(const REAL *gs, const REAL *gv, int64_t gv_
         for (int64_t k = 0; k < STRIP; k++) after[k] *= layer->tau;
 #define RUN(KIND, SURROGATE)                                                                     \
     NAME(backward_strip)(gs + i, x + i, x_step, gx + i, N, states, after, T, layer, KIND, SURROGATE)
-        switch (layer->surrogate * 2 + layer->kind) {
-            case 0: RUN(HARD, 0); break;
-            case 1: RUN(SOFT, 0); break;
-            case 2: RUN(HARD, 1); break;
-            case 3: RUN(SOFT, 1); break;
-            case 4: RUN(HARD, 2); break;
-            case 5: RUN(SOFT, 2); break;
-            case 6: RUN(HARD, 3); break;
-            default: RUN(SOFT, 3); break;
-        }
+        BY_KIND_AND_SURROGATE(RUN, layer)
 #undef RUN
     }
     return i;

@@ -1,25 +1,20 @@
-/* What LIF is compiled with, for the element type of this compilation: ELEMENT_FLOAT, or else
- * double. The equations are in lif_body.h. */
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
+/* What LIF is compiled with, beside element.h. The equations are in lif_body.h. */
+#include "element.h"
 
-#include "pages.h"
+#if SURROGATES != 4
+#error "phi and BY_KIND_AND_SURROGATE know four surrogates"
+#endif
 
 /* The tests in a loop must stay values: as jumps they would become stores under masks. */
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-thread-jumps")
 #endif
 
-/* Neurons a block: rows long enough for the prefetcher, few enough bytes for level 2. */
-#define MOST_BLOCK 8192
 /* Where there are few timesteps and nothing but LIF, blocks are cut in strips, whose neurons go
  * through up to eight timesteps without a store (lif_steps.h). */
 #define STRIP 64
 #define STRIP_STEPS 15
 #define STRIP_STATES 4 /* 15 = 8 + 4 + 2 + 1 */
-/* The same where rows of a batch norm's numbers lie beside those of the neurons. */
-#define NORM_BLOCK 2048
 /* Channels whose statistics are found together: planes are read in the order of memory. */
 #define CHANNELS 64
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
@@ -27,7 +22,24 @@
 #endif
 #define HARD 0
 #define SOFT 1
-#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+/* CALL(KIND, X) for a layer, where X says whether 1 / tau is exact, or which surrogate it has: both
+ * are known when a loop over neurons is compiled. */
+#define BY_KIND(CALL, layer, X)                                       \
+    do {                                                              \
+        if ((layer)->kind == SOFT) CALL(SOFT, X); else CALL(HARD, X); \
+    } while (0)
+#define BY_KIND_AND_EXACT(CALL, layer)                                                  \
+    do {                                                                                \
+        if ((layer)->exact) BY_KIND(CALL, layer, 1); else BY_KIND(CALL, layer, 0);      \
+    } while (0)
+#define BY_KIND_AND_SURROGATE(CALL, layer)                      \
+    switch ((layer)->surrogate) {                               \
+        case TRIANGLE: BY_KIND(CALL, layer, TRIANGLE); break;   \
+        case SIGMOID: BY_KIND(CALL, layer, SIGMOID); break;     \
+        case ATAN: BY_KIND(CALL, layer, ATAN); break;           \
+        case RECTANGLE: BY_KIND(CALL, layer, RECTANGLE); break; \
+    }
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -60,15 +72,9 @@ static inline float exp_negative(float a) {
 static inline double exp_negative_double(double a) { return exp(-a); }
 
 #ifdef ELEMENT_FLOAT
-#define REAL float
-#define NAME(n) n##_float
-#define FABS fabsf
 #define EXPN exp_negative
 #define FUSED_MULTIPLY_ADD __builtin_fmaf
 #else
-#define REAL double
-#define NAME(n) n##_double
-#define FABS fabs
 #define EXPN exp_negative_double
 #define FUSED_MULTIPLY_ADD __builtin_fma
 #endif

@@ -1,5 +1,4 @@
-/* The penalty's pass for one element type. Included by penalty.c with REAL, FABS and NAME(n),
- * which gives n the type's suffix. */
+/* The penalty's pass for one element type. Included by penalty.c after element.h. */
 
 /* Whether `count` timesteps from t on may share a division: none is free of one, and the product
  * of their denominators stays finite for any weight up to a million. */

@@ -1,5 +1,4 @@
-/* Pooling for one element type. Included by pool.c with REAL and NAME(n), which gives n the
- * type's suffix. */
+/* Pooling for one element type. Included by pool.c after element.h. */
 
 void NAME(average_pool)(const REAL *x, REAL *out, int64_t planes, int64_t height, int64_t width,
                         int threads) {

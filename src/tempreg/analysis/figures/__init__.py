@@ -1,0 +1,1 @@
+"""A picture beside each result that a drawing of its arrays would not explain."""

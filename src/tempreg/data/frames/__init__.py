@@ -1,0 +1,1 @@
+"""Events to frames of a size and scale, and frames kept on disk."""

@@ -1,0 +1,1 @@
+"""How folders of samples are laid out: classes, parts, sessions, tables of labels."""

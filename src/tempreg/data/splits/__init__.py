@@ -1,0 +1,1 @@
+"""Parts to train on, to choose by and to test: drawn by seed, folds, fewer samples."""

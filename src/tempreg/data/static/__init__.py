@@ -1,1 +1,0 @@
-"""Data sets of images in their original files, and anyone's own."""

@@ -1,0 +1,29 @@
+static void currents(net_state *state, const net_layer *layer, int first, int block, int oy, int ox,
+                     net_sum *sums)
+{
+    memset(sums, 0, (size_t)block * sizeof(net_sum));
+    for (int i = 0; i < layer->sources; i++)
+        add_source(state, &sources[layer->source + i], first, block, oy, ox, sums);
+}
+
+/* As in float32, in whole numbers of a channel's scale with `shift` more bits: what a layer can add
+ * up fits 31 bits (that was checked when this file was written), potentials stop at 2^30. */
+static void fire(const net_layer *layer, int first, int block, const net_sum *sums, net_sum *v,
+                 unsigned char *spikes)
+{
+    const int64_t most = (int64_t)1 << 30;
+    const net_sum *threshold = net_sums + layer->threshold + first;
+    const net_sum *reset = net_sums + layer->reset + first;
+    const net_sum *bias = net_sums + layer->bias + first;
+    for (int k = 0; k < block; k++) {
+        int64_t h = (int64_t)v[k] * layer->leak / 65536 + bias[k];
+        h += (int64_t)sums[k] * ((int64_t)1 << layer->shift);
+        h = h > most ? most : h < -most ? -most : h;
+        const int spike = h > threshold[k];
+        spikes[k] = (unsigned char)spike;
+        if (layer->soft)
+            v[k] = (net_sum)(spike ? h - reset[k] : h);
+        else
+            v[k] = (net_sum)(spike ? reset[k] : h);
+    }
+}

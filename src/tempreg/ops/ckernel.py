@@ -1,0 +1,70 @@
+"""C kernels as functions of tensors: what all of them have in common.
+
+    kernel("pool", "average_pool", x.dtype)(x, out, planes, height, width, threads)
+
+Which arguments a function takes stands in its C source alone, and is read from there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import re
+from collections.abc import Callable
+from typing import Any, final
+
+import torch
+from torch import Tensor
+
+from tempreg.ops import cbuild
+
+ELEMENTS = {torch.float32: "float", torch.float64: "double"}
+"""What kernels are compiled for."""
+SCRATCH_BYTES = 512 * 1024
+"""A thread's room for the membrane potentials of one block: it should fit a level-2 cache."""
+
+
+@final
+class _Pointer:
+    """How ctypes hands over a tensor or an array: by the place of its first element."""
+
+    @classmethod
+    def from_param(cls, value: Any) -> Any:
+        """The address of a tensor's memory; of an array its own; None is null."""
+        return ctypes.c_void_p(value.data_ptr()) if isinstance(value, Tensor) else value
+
+
+_TYPES = {"int64_t": ctypes.c_int64, "int": ctypes.c_int, "double": ctypes.c_double}
+
+
+@functools.cache
+def kernel(library: str, name: str, dtype: torch.dtype) -> Callable[..., None]:
+    """The function `name` of kernels/`library`.c for tensors of `dtype`, a key of `ELEMENTS`.
+
+    It reads and writes memory in order: tensors must be contiguous, but where their steps are
+    arguments. Raises KernelUnavailable where the library can't be built.
+    """
+    function = cbuild.load(library, ELEMENTS[dtype])[f"{name}_{ELEMENTS[dtype]}"]
+    function.argtypes, function.restype = _argument_types(name), None
+    return function
+
+
+def _argument_types(name: str) -> list[Any]:
+    """Of the only function of that name in the sources, by its declaration there."""
+    text = "".join(path.read_text() for path in sorted(cbuild.KERNELS.glob("*.h")))
+    (arguments,) = re.findall(rf"^void NAME\({name}\)\(([^)]*)\)", text, re.MULTILINE)
+    split = [argument.split() for argument in arguments.replace("*", " * ").split(",")]
+    return [_Pointer if "*" in words else _TYPES[words[0]] for words in split]
+
+
+def threads_for(elements: int, start: int = 65_536) -> int:
+    """How many threads a pass over so many elements is worth, where it is worth them from
+    `start` on: below, starting them costs more than it saves."""
+    return torch.get_num_threads() if elements >= start else 1
+
+
+def room_for(x: Tensor, steps: int, neurons: int, threads: int, most: int) -> tuple[Tensor, int]:
+    """Room for each thread's membrane potentials of a block, in the dtype of x; and its size."""
+    fitting = max(16, SCRATCH_BYTES // (x.element_size() * steps))
+    block = max(1, min(most, fitting, -(-neurons // threads)))
+    return x.new_empty(threads * steps * block), block

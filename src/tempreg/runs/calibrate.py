@@ -1,0 +1,97 @@
+"""`tempreg calibrate`: when a run's network may answer early, written beside its weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tempreg.analysis.exits import SCORES, Calibration, calibrated
+from tempreg.errors import RequestError
+from tempreg.files import write_json
+from tempreg.runs.own.trust import Trust
+from tempreg.runs.read import load_run
+from tempreg.training.run_directory import RunDirectory, RunDirectoryError
+
+
+def calibrate_run(
+    path: Path,
+    *,
+    risk: float,
+    delta: float = 0.1,
+    score: str = "confidence",
+    split: str = "validation",
+    seed: int = 0,
+    trust_code: bool | Trust = False,
+) -> Calibration:
+    """Calibrate the exit of a finished run, and replace its calibration.json.
+
+    Args:
+        path: the run's folder; its data is read.
+        risk, delta, score, seed: see `tempreg.analysis.exits.calibrated`.
+        split: "validation" or "test": the samples that decide. On those that chose the epoch the
+            guarantee would not hold, so "validation" is refused of a run that kept its best.
+
+    Raises:
+        RequestError: the run's split can't serve, or is too small for the risk.
+        RunDirectoryError, CheckpointError: the run can't be used.
+    """
+    if score not in SCORES:
+        raise RequestError(f"unknown score {score!r}: choose one of {', '.join(SCORES)}")
+    config, data, network, _ = load_run(path, trust_code=trust_code)
+    if config.keep != "last" and (split == "validation") == (config.keep == "best"):
+        raise RequestError(
+            f"the {split} samples of the run in {path} chose its epoch (keep: {config.keep}), so a "
+            "threshold from them promises nothing: take --split "
+            + ("test" if split == "validation" else "validation")
+        )
+    part = data.validation if split == "validation" else data.test
+    if not len(part):
+        raise RequestError(f"the run in {path} has no {split} samples: train with data.validation")
+    device = next(network.parameters()).device
+    logits, targets = [], []
+    network.eval()
+    with torch.no_grad():
+        for rows in torch.arange(len(part)).split(config.batch_size):
+            x, y = part.batch(rows)
+            logits.append(network(x.to(device)).double().cpu())
+            targets.append(y)
+    try:
+        found = calibrated(
+            torch.cat(logits, dim=1),
+            torch.cat(targets),
+            risk=risk,
+            delta=delta,
+            score=score,  # type: ignore[arg-type]
+            seed=seed,
+        )
+    except ValueError as error:
+        raise RequestError(f"the {split} samples of the run in {path}: {error}") from None
+    write_json(RunDirectory(path).calibration, asdict(found) | {"split": split})
+    return found
+
+
+def calibration_of(path: Path) -> Calibration | None:
+    """What calibration.json of a run says; None where there is none.
+
+    Raises RunDirectoryError where the file is damaged.
+    """
+    file = RunDirectory(path).calibration
+    if not file.is_file():
+        return None
+    try:
+        values: dict[str, Any] = RunDirectory(path).read_json(file)
+        found = Calibration(**{k: v for k, v in values.items() if k != "split"})
+        lists = (found.temperatures, found.least_probability)
+        numbers = [found.risk, found.delta, found.threshold, *lists[0], *lists[1]]
+        if found.score not in SCORES or not all(isinstance(n, (int, float)) for n in numbers):
+            raise ValueError("a value is of another kind")
+        if not found.temperatures or min(found.temperatures) <= 0:
+            raise ValueError("a temperature is not above 0")
+    except (TypeError, ValueError, AttributeError) as error:
+        raise RunDirectoryError(
+            f"{file} is damaged ({error}): make it again with `tempreg calibrate`"
+        ) from None
+    return found

@@ -1,0 +1,12 @@
+"""What a study's folder holds, by name; see `tempreg.study.plan.plan` for what each is."""
+
+PLAN = "study.yaml"
+BASE = "base.yaml"
+RESULTS = "results.csv"
+COSTS = "costs.csv"
+CHOSEN = "chosen.json"
+TRIALS = "trials.csv"
+ITEMS = "items.npz"
+CURVES = "curves.csv"
+CAUTIONS = "cautions.csv"
+INTERVALS = "items.csv"

@@ -1,0 +1,100 @@
+"""Whether a penalty did anything: by how much it shrank the weights.
+
+At the paper's strength the penalty's gradient is 1e-4 to 1e-3 of the cross-entropy's, so that a
+short run can't show its effect. It is called active where the norm of all weights is at least
+10% below that of the arm without it.
+"""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+from tempreg.options import ObjectiveName, parse_objective
+from tempreg.report.page import Section, Table
+from tempreg.study.page.words import DASH, NOT_MEASURED
+from tempreg.study.results import ReportedArm, StudyData, training_overlap
+from tempreg.study.statistics.paired import paired
+
+ACTIVE = 0.1
+"""The fraction by which the norm must fall."""
+_TITLE = "Was the penalty active?"
+_UNKNOWN = "not known"
+
+
+def penalty_section(study: StudyData) -> Section | None:
+    """Every arm with a penalty beside the same arm without; None where no arm has one."""
+    rows, idle = [], []
+    for arm in study.arms:
+        if _objective(arm).penalty is None:
+            continue
+        plain = without_penalty(study, arm)
+        row = [arm.name, str(_setting(study, arm, "objective.lam"))]
+        changes = relative_norms(study, arm.name, plain) if plain else []
+        if not changes:
+            rows.append([*row, plain or DASH, DASH, DASH, _UNKNOWN])
+            continue
+        test = paired(changes, overlap=training_overlap(study))
+        active = test.mean <= -ACTIVE
+        if not active:
+            idle.append(arm.name)
+        interval = f"{100 * test.low:+.1f} to {100 * test.high:+.1f}"
+        verdict = "active" if active else "not active"
+        shown = DASH if isnan(test.low) else interval
+        rows.append([*row, str(plain), f"{100 * test.mean:+.1f}", shown, verdict])
+    if not rows:
+        return None
+    if all(row[-1] == _UNKNOWN for row in rows):
+        return Section(_TITLE, [NOT_MEASURED])
+    texts = [
+        "A penalty that leaves the weights as they are can't be what makes a difference. It is "
+        f"called active where the norm of all weights is at least {100 * ACTIVE:.0f}% below that "
+        "of the arm without it."
+    ]
+    if idle:
+        texts.append(f"Not active: {', '.join(idle)}.")
+    head = ["Arm", "λ", "Beside", "Change of ‖w‖, %", "95% over runs", "Penalty"]
+    table = Table("The norm of the weights after training", head, rows, frozenset({1, 3, 4}))
+    return Section(_TITLE, texts, [table])
+
+
+def without_penalty(study: StudyData, arm: ReportedArm) -> str | None:
+    """The arm with the same objective but for its penalty, else the bare base; None: neither."""
+    objective = _objective(arm)
+    for wanted in (objective.with_penalty(None), objective._replace(additions=frozenset())):
+        for other in study.arms:
+            if _objective(other) == wanted and _others(other) <= _others(arm):
+                return other.name
+    return None
+
+
+def relative_norms(study: StudyData, arm: str, plain: str) -> list[float]:
+    """‖w‖ of `arm` over that of `plain`, minus 1, of the replicates that both have."""
+    ours, theirs = study.values(arm, "weight_norm"), study.values(plain, "weight_norm")
+    return [
+        ours[name] / theirs[name] - 1
+        for name in study.replicates
+        if name in ours and theirs.get(name)
+    ]
+
+
+def _objective(arm: ReportedArm) -> ObjectiveName:
+    """Base and terms; of a name that is none, as in damaged files, the name alone."""
+    name = str(arm.changes.get("objective.name", ""))
+    try:
+        return parse_objective(name)
+    except ValueError:
+        return ObjectiveName(name, frozenset())
+
+
+def _others(arm: ReportedArm) -> set[tuple[str, str]]:
+    """What an arm changes beside its objective."""
+    return {(k, str(v)) for k, v in arm.changes.items() if not k.startswith("objective.")}
+
+
+def _setting(study: StudyData, arm: ReportedArm, dotted: str) -> Any:
+    """A setting of an arm: chosen on validation, its own, or the base's."""
+    section: Any = study.facts.get("base") or {}
+    for key in dotted.split("."):
+        section = section.get(key, DASH) if isinstance(section, dict) else DASH
+    return (arm.chosen or {}).get(dotted, arm.changes.get(dotted, section))

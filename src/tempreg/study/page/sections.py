@@ -1,0 +1,258 @@
+"""The parts of a study's report that are about its endpoint: claims, arms, results, limits."""
+
+from __future__ import annotations
+
+from math import isnan, sqrt
+
+import numpy as np
+
+from tempreg.report.page import Picture, Section, Table
+from tempreg.report.study_figures import forest_figure
+from tempreg.study.cautions import caution_sentences
+from tempreg.study.page.claims import Claim
+from tempreg.study.page.confirmatory import confirmatory_sentence
+from tempreg.study.page.outcome import accuracy_sentences
+from tempreg.study.page.regime import regime
+from tempreg.study.page.words import DASH, points, span
+from tempreg.study.results import StudyData, training_overlap
+from tempreg.study.statistics.comparison import Comparison, endpoint, equality_margin
+from tempreg.study.statistics.items import ENDPOINT
+
+_WIDE = ("95% over runs and items", "p (not equal)")
+"""Columns of the table of arms that its page has alone."""
+
+
+def overview_section(study: StudyData, comparisons: list[Comparison]) -> Section:
+    """What a reader of one minute takes away, and what it holds for."""
+    planned = len(study.arms) * len(study.replicates)
+    left_out = len(study.unfinished())
+    texts = accuracy_sentences(study, comparisons, _endpoint_words(study))
+    if confirmatory := confirmatory_sentence(study):
+        texts.append(confirmatory)
+    texts += [
+        regime(study),
+        f"{len(study.arms)} training methods (arms) were trained {len(study.replicates)} times "
+        f"each, on the same data, networks and seeds, so {planned} runs"
+        + (f", {left_out} of which have no result (see below)." if left_out else "."),
+        *caution_sentences(study),
+    ]
+    return Section("Overview", texts)
+
+
+def claims_section(made: list[Claim]) -> Section:
+    """What the study says of each claim of the paper."""
+    rows = [[c.text, c.said, c.detail] for c in made if c.verdict != "not measured"]
+    left = [c.text for c in made if c.verdict == "not measured"]
+    said = {word: sum(c.verdict == word for c in made) for word in ("supported", "not supported")}
+    texts = [
+        f"Of {len(made)} claims that the paper (arXiv 2506.19256) makes of TRT, this study's "
+        f"numbers support {said['supported']} and speak against {said['not supported']}."
+    ]
+    if left:
+        texts.append(f"Not measured: {'; '.join(left)}.")
+    table = Table(
+        "Each claim, as this study's numbers have it", ["Claim", "Verdict", "Measured"], rows
+    )
+    return Section("The paper's claims", texts, [table] if rows else [])
+
+
+def arms_section(study: StudyData) -> Section:
+    """In what the arms differ."""
+    changes = [arm.changes | arm.chosen for arm in study.arms]
+    names = list(dict.fromkeys(name for settings in changes for name in settings))
+    rows = [
+        [arm.name, *(str(settings.get(name, DASH)) for name in names)]
+        for arm, settings in zip(study.arms, changes, strict=True)
+    ]
+    texts = [
+        "Arms differ in these settings and in nothing else; each repetition draws its seed and "
+        f"split once, for all of them. {study.reference} is the reference."
+    ]
+    if trials := study.facts.get("trials"):
+        texts.append(
+            f"Each arm tried {trials} values of its own setting on seeds and splits of no "
+            "repetition, and kept the one with the best validation accuracy: "
+            + "; ".join(
+                f"{arm.name} {name} = {value}"
+                for arm in study.arms
+                for name, value in arm.chosen.items()
+            )
+            + "."
+        )
+    table = Table("Settings that an arm changes", ["Arm", *names], rows)
+    return Section("What was compared", texts, [table])
+
+
+def results_table(study: StudyData, comparisons: list[Comparison]) -> Table:
+    """Every arm's endpoint and its difference from the reference; accuracies in percent."""
+    items = next((c.items for c in comparisons if c.items), None)
+    head = [
+        "Arm",
+        "Runs",
+        "Mean ± sd, %",
+        "Difference, points",
+        "95% over runs",
+        "95% over runs and items",
+        "p (Holm)",
+        "p (not equal)",
+        "Reading",
+    ]
+    rows = []
+    for c in comparisons:
+        row = [c.arm, str(c.n), _spread(c.mean, c.sd)]
+        if c.paired is None:
+            row += [DASH] * 5
+        else:
+            over_items = _interval(c.items.low, c.items.high) if c.items else DASH
+            row += [
+                points(c.paired.mean),
+                _interval(c.paired.low, c.paired.high),
+                over_items,
+                _p(c.p),
+                _p(c.equal),
+            ]
+        rows.append([*row, c.verdict])
+    kind = f"; runs and items resampled {items.resampled}" if items else ""
+    caption = f"{_endpoint_words(study)}; differences are paired, from {study.reference}{kind}"
+    caption = caption[:1].upper() + caption[1:]
+    return Table(caption, head, rows, frozenset(range(1, 8)), verdict=8)
+
+
+def narrow(table: Table) -> Table:
+    """The columns of `results_table` that a terminal has room for."""
+    kept = [i for i, name in enumerate(table.head) if name not in _WIDE]
+    rows = [[row[i] for i in kept] for row in (table.head, *table.rows)]
+    numeric = frozenset(place for place, i in enumerate(kept) if i in table.numeric)
+    verdict = None if table.verdict is None else kept.index(table.verdict)
+    return Table(table.caption, rows[0], rows[1:], numeric, verdict)
+
+
+def results_section(study: StudyData, comparisons: list[Comparison]) -> Section:
+    """The endpoint: table and forest plot."""
+    margin = f"{100 * equality_margin(study):g}"
+    texts = [
+        f"Measured: {_endpoint_words(study)}; higher is better. "
+        + accuracy_sentences(study, comparisons, _endpoint_words(study))[0],
+        f"Where two one-sided t tests reject a difference of {margin} points or more, there is no "
+        f"relevant difference, whether it is zero or not. Otherwise an arm is called higher or "
+        f"lower where p < 0.05 after Holm's adjustment over the arms and it differs by at least "
+        f"{margin} points; anything else the study leaves open.",
+        "The interval over runs speaks of other seeds (and splits) on the same test items; that "
+        "over runs and items also of other test items, by resampling both. It is never the "
+        "narrower one, and where each run has test items of its own the two are the same.",
+    ]
+    if overlap := training_overlap(study):
+        texts.append(
+            "Runs are folds of one pool, so their training sets overlap and they are not "
+            f"independent: variances over runs are raised by a factor of {_raised(study, overlap)}"
+            " (Nadeau and Bengio 2003; Bouckaert and Frank 2004)."
+        )
+    tested = [c for c in comparisons if c.paired]
+    pictures = []
+    if tested:
+        rows = [
+            (c.arm, 100 * c.paired.mean, 100 * c.paired.low, 100 * c.paired.high)
+            for c in tested
+            if c.paired
+        ]
+        wide = {
+            c.arm: (100 * c.items.low, 100 * c.items.high)
+            for c in tested
+            if c.items and not isnan(c.items.low)
+        }
+        figure = forest_figure(
+            rows,
+            f"difference from {study.reference} in points",
+            margin=100 * equality_margin(study),
+            wide=wide,
+            single={
+                c.arm: [100 * d for d in study.differences(c.arm, study.reference, endpoint(study))]
+                for c in tested
+            },
+        )
+        spans = {
+            c.arm: span(c.paired.low, c.paired.high, points) for c in tested if c.paired is not None
+        }
+        words = "; ".join(f"{arm} {m:+.2f} ({spans[arm]})" for arm, m, _, _ in rows)
+        legend = (
+            "Thick: 95% interval over runs; thin: over runs and test items; small dots: runs; "
+            f"shaded: ±{margin} points."
+        )
+        pictures.append(
+            Picture(figure, f"Paired differences from {study.reference}", f"{legend} {words}.")
+        )
+    return Section("Results", texts, [results_table(study, comparisons)], pictures)
+
+
+def limits_section(study: StudyData, comparisons: list[Comparison]) -> Section:
+    """What the study could have seen."""
+    rows = [
+        [
+            c.arm,
+            str(c.paired.n),
+            f"{100 * c.paired.sd:.2f}",
+            f"±{100 * c.paired.half_width:.2f}",
+            f"{100 * c.paired.detectable:.2f}",
+        ]
+        for c in comparisons
+        if c.paired and not isnan(c.paired.low)
+    ]
+    if not rows:
+        return Section(
+            "What could have been detected",
+            ["Nothing can be said: it takes two pairs of finished runs that don't differ alike."],
+        )
+    widths = [c.paired.half_width for c in comparisons if c.paired and not isnan(c.paired.low)]
+    text = (
+        f"The intervals over runs are ±{100 * float(np.median(widths)):.2f} points wide "
+        "(median over the arms). A true difference as large as in the last column would have "
+        "been seen (p < 0.05, before adjustment) in 80% of studies like this one."
+    )
+    head = ["Arm", "Pairs", "sd of differences", "Half-width", "Detectable at 80% power"]
+    caption = f"Differences from {study.reference}, in points"
+    return Section(
+        "What could have been detected",
+        [text],
+        [Table(caption, head, rows, frozenset(range(1, 5)))],
+    )
+
+
+def unfinished_section(study: StudyData) -> Section:
+    """Which runs have no result, and why."""
+    rows = [
+        [arm, replicate, status, error or DASH]
+        for arm, replicate, status, error in study.unfinished()
+    ]
+    if not rows:
+        return Section("Failed and missing runs", ["None: every planned run is finished."])
+    table = Table("Runs without a result", ["Arm", "Repetition", "Status", "Error"], rows)
+    text = "These have no result. Their partners in other arms are left out of paired differences."
+    return Section("Failed and missing runs", [text], [table])
+
+
+def _endpoint_words(study: StudyData) -> str:
+    if endpoint(study) == ENDPOINT:
+        return "test accuracy averaged over timesteps, after the last epoch"
+    return endpoint(study).replace("_", " ")
+
+
+def _raised(study: StudyData, overlap: float) -> str:
+    return f"{1 + overlap * len(study.replicates):.2f} (standard errors by " + (
+        f"{sqrt(1 + overlap * len(study.replicates)):.2f})"
+    )
+
+
+def _spread(mean: float, sd: float) -> str:
+    if isnan(mean):
+        return DASH
+    return f"{100 * mean:.2f}" + (f" ± {100 * sd:.2f}" if not isnan(sd) else "")
+
+
+def _interval(low: float, high: float) -> str:
+    return DASH if isnan(low) else f"{points(low)} to {points(high)}"
+
+
+def _p(value: float) -> str:
+    if isnan(value):
+        return DASH
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,1 @@
+"""Differences between arms: intervals, tests, and the one rule by which they are read."""

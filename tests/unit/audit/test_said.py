@@ -1,0 +1,72 @@
+"""What an audit says of networks without a fault to find, and of what is no network to audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import tempreg
+from tempreg.audit import AuditError
+from tests.unit.audit.parts import Apply, Net, inputs, lif
+
+
+def audited(*layers: nn.Module, **middle: nn.Module) -> tempreg.audit.Audit:
+    torch.manual_seed(0)
+    return tempreg.audit(nn.Sequential(*layers, Net(**middle)), inputs())
+
+
+def test_order_that_changes_nothing_is_a_remark() -> None:
+    found = audited().checks["time"]
+    assert found.passed
+    assert any("order of timesteps changes nothing" in said for said in found.remarks)
+    assert not any("order" in said for said in audited(lif=lif()).checks["time"].remarks)
+
+
+def test_a_network_of_its_first_frame_is_a_remark() -> None:
+    """Reversed and turned inputs change it, later ones don't."""
+    found = audited(Apply(lambda x: x[:1].expand_as(x)), lif=lif()).checks["time"]
+    assert found.passed
+    assert any("inputs of later timesteps change nothing" in said for said in found.remarks)
+
+
+def test_of_no_neurons_nothing_is_claimed() -> None:
+    checks = audited().checks
+    for name in ("time", "spikes", "axis"):
+        assert "no layer of neurons was recognised" in checks[name].sentence
+
+
+def test_a_copy_may_be_written_into() -> None:
+    assert audited(Apply(lambda x: x.clone().mul_(2)), lif=lif()).checks["state"].passed
+
+
+def _raises(x: Tensor) -> Tensor:
+    raise KeyError("weights")
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (_raises, "can't be run on inputs [4, 2, 6]: KeyError: 'weights'"),
+        (lambda x: None, "returns a NoneType"),
+        (lambda x: x[:0], "returns a tensor [0, 2, 6]"),
+        (lambda x: x.argmax(2), "returns a tensor [4, 2]"),
+    ],
+)
+def test_what_gives_nothing_to_look_at(made: Callable[[Tensor], Tensor], said: str) -> None:
+    with pytest.raises(AuditError) as caught:
+        tempreg.audit(Apply(made), inputs())
+    assert said in str(caught.value)
+
+
+def test_parameters_without_values() -> None:
+    with pytest.raises(AuditError, match="no values yet"):
+        tempreg.audit(nn.Linear(6, 3, device="meta"), inputs())
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_that_cannot_be(seed: int) -> None:
+    with pytest.raises(AuditError, match="seed"):
+        tempreg.audit(Net(lif=lif()), inputs(), seed=seed)
