@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -44,22 +46,46 @@ def shared() -> Path:
     return SHARED
 
 
+# Where `tempreg`'s processes are forked from, so that they begin with everything imported.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["tempreg.runs", "tempreg.runs.fit", "torch._dynamo"])
+
+
 @pytest.fixture
 def tempreg(tmp_path: Path) -> CommandLine:
-    """Runs `tempreg ...` in an empty folder; returns the finished process."""
+    """Runs `tempreg ...` in an empty folder, in a process of its own; returns how it ended."""
 
     def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*COMMAND, *words],
-            cwd=tmp_path,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
+        said = tmp_path.with_name(tmp_path.name + ".said")
+        said.mkdir(exist_ok=True)
+        process = FORKS.Process(
+            target=_command, args=(words, tmp_path, {**os.environ, **environment}, said)
         )
+        process.start()
+        process.join(300)
+        code = process.exitcode
+        process.kill()
+        assert code is not None, f"tempreg {' '.join(words)}: not done after 300 s"
+        texts = [(said / name).read_text(encoding="utf-8") for name in ("output", "errors")]
+        return subprocess.CompletedProcess(words, code, *texts)
 
     return run
+
+
+def _command(
+    words: Sequence[str], folder: Path, environment: dict[str, str], said: Path
+) -> NoReturn:
+    """What such a process does: from here on it is what `python -m tempreg` begins."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, path in enumerate((Path(os.devnull), said / "output", said / "errors")):
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: PTH123, SIM115
+    sys.argv = ["tempreg", *words]
+    sys.exit(main())
 
 
 @pytest.fixture

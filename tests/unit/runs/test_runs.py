@@ -80,12 +80,12 @@ def test_test_split_is_read_once_after_training(
         split = data.split(name)
 
         def spy(
-            indices: torch.Tensor, name: str = name, inputs: Any = split.inputs
+            *words: Any, name: str = name, compact: Any = split.compact, **more: Any
         ) -> torch.Tensor:
             events.append(name)
-            return inputs(indices)
+            return compact(*words, **more)
 
-        split.inputs = spy
+        monkeypatch.setattr(split, "compact", spy)
     monkeypatch.setattr("tempreg.runs.build.load_dataset", lambda *_, **__: data)
     train(replace(tiny, keep="best"), tmp_path / "run")
     first = events.index("test")
@@ -130,17 +130,22 @@ def test_epochs_differ_in_order_and_augmentation(
 ) -> None:
     data = load_dataset("nmnist", num_steps=2)
     seen: list[list[int]] = []
-    inputs = data.train.inputs
-    data.train.inputs = lambda i: (seen.append(i.tolist()), inputs(i))[1]
-    moved: list[torch.Tensor] = []
-    augment = Augmentation.__call__
+    compact = data.train.compact
 
-    def watch(self: Augmentation, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        moved.append(augment(self, torch.eye(34).expand(32, 1, 34, 34), *args, **kwargs))
-        return x
+    def spy(indices: torch.Tensor, *words: Any) -> torch.Tensor:
+        seen.append(indices.tolist())
+        return compact(indices, *words)
+
+    monkeypatch.setattr(data.train, "compact", spy)
+    moved: list[torch.Tensor] = []
+    batch = Augmentation.batch
+
+    def watch(self: Augmentation, x: torch.Tensor, y: torch.Tensor, *words: Any) -> Any:
+        moved.append(batch(self, torch.eye(34).expand(32, 1, 34, 34), y, *words)[0])
+        return x, y
 
     monkeypatch.setattr("tempreg.runs.build.load_dataset", lambda *_, **__: data)
-    monkeypatch.setattr(Augmentation, "__call__", watch)
+    monkeypatch.setattr(Augmentation, "batch", watch)
     train(tiny, tmp_path / "run")
     epochs = seen[:22], seen[22:44]
     assert epochs[0] != epochs[1]
@@ -171,7 +176,7 @@ def test_static_images_train(
     full = load_dataset("fashion-mnist", num_steps=2)
 
     def fewer(split: Any) -> ArraySplit:
-        return ArraySplit(split.values[:200], split.targets[:200], scale=split.scale)
+        return ArraySplit(split.values[:200], split.targets[:200], scale=1 / 255)
 
     small = DataSet(
         "small",

@@ -65,10 +65,6 @@ class Augmentation(AugmentOptions):
             ValueError: events are to be dropped or jittered, and x is a batch of images; or
                 RandAugment was asked for, and it is not.
         """
-        if self.needs_events and x.ndim != 5:
-            raise ValueError("drop and jitter are for event frames [T, B, C, H, W], not images")
-        if self.rand_augment is not None and x.ndim != 4:
-            raise ValueError("RandAugment is for images [B, C, H, W], not event frames")
         self._check(x)
         return changed(x, self._changes(x.shape, generator, blank))
 
