@@ -19,7 +19,8 @@ from tempreg.files import write_text
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
-RESULTS = [ROOT / "benchmarks" / "results" / name for name in ("cpu.csv", "gpu.csv")]
+FILES = ("cpu.csv", "own.csv", "gpu.csv")
+RESULTS = [ROOT / "benchmarks" / "results" / name for name in FILES]
 TABLE = re.compile(r"(<!-- table: (\w+), ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOTHING = "Not measured yet.\n"
 

@@ -90,7 +90,12 @@ class TrainingBatches:
 
     def seed_dropout(self, epoch: int, index: int) -> None:
         """Let the next forward pass drop what it drops for this batch."""
-        torch.manual_seed(stream_seed(self.seed, "dropout", epoch, index, 0))
+        seed = stream_seed(self.seed, "dropout", epoch, index, 0)
+        if self.arrivals.device.type == "cpu":
+            # torch.manual_seed formats the stack, several times, for devices that aren't there.
+            torch.default_generator.manual_seed(seed)
+        else:
+            torch.manual_seed(seed)
 
 
 def balanced(order: Tensor, targets: Tensor, epoch: int) -> Tensor:

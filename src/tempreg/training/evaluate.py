@@ -111,7 +111,7 @@ class Totals:
         self.samples += size
         place = outputs.device
         terms = {"loss": loss, **named_apart(objective.terms)}
-        values = torch.stack([value.detach().to(place, torch.float64) for value in terms.values()])
+        values = torch.stack([value.detach().to(place) for value in terms.values()]).double()
         self._names = self._names or list(terms)
         if list(terms) != self._names:
             values = self._arranged(dict(zip(terms, values, strict=True)), place)

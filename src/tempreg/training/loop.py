@@ -46,7 +46,7 @@ from tempreg.training.step import GradientStep
 from tempreg.training.summary import note_best, weight_norm
 
 REFRESH = 0.5
-"""Seconds after which the sums of an epoch are fetched from a device once more, to be shown."""
+"""Seconds after which the sums of an epoch are fetched once more, to be shown."""
 
 Observer = Callable[[int, nn.Module], None]
 """Told the number of each epoch (from 1) as it ends, and the network, which it may not change."""
@@ -244,12 +244,9 @@ class Trainer:
         self._end_epoch(position, train, validation, test, seen)
 
     def _running(self, totals: Totals) -> Evaluation:
-        """The epoch so far. Of a device it is fetched, for which all its work must be done, every
-        half second only."""
+        """The epoch so far, every half second: of a device, all work must be done for it."""
         if self._shown is None or time.monotonic() - self._shown_at >= REFRESH:
             self._shown, self._shown_at = totals.evaluation(), time.monotonic()
-        elif self.processes.fabric.device.type == "cpu":
-            self._shown = totals.evaluation()
         return self._shown
 
     def _end_epoch(

@@ -33,7 +33,7 @@ from tempreg.training.schedule import WarmupCosine
 class _Taken:
     """A step whose loss nobody has looked at yet."""
 
-    finite: Flag
+    finite: Flag | bool
     x: Tensor
     terms: dict[str, Tensor]
     epoch: int
@@ -94,16 +94,17 @@ class GradientStep:
             group["lr"] = self.schedule(epoch * self.steps_per_epoch + index)
         outputs = self.model(x)
         loss = self.objective(outputs, y, lengths_for(self.network, x))
-        finite = torch.isfinite(loss.detach())
         if later:
+            finite = torch.isfinite(loss.detach())
             self._unseen = _Taken(Flag(finite), x, dict(self.objective.terms), epoch, index)
             loss = self._skipping(loss, finite)
         else:
-            taken = _Taken(Flag(finite), x, self.objective.terms, epoch, index)
-            self._look(taken, self.processes.any(not taken.finite)[0])
+            fine = math.isfinite(loss.item())
+            taken = _Taken(fine, x, self.objective.terms, epoch, index)
+            self._look(taken, self.processes.any(not fine)[0])
         self.optimizer.zero_grad()
         fabric, weight = self.processes.fabric, self.processes.weight(size)
-        fabric.backward(loss * weight)
+        fabric.backward(loss if weight == 1.0 else loss * weight)
         if self.clip_norm is not None:
             # A norm that isn't finite is left to mixed precision's scaler, or to the next loss.
             fabric.clip_gradients(
