@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 import torch
@@ -21,10 +19,14 @@ from safetensors.torch import load_file
 
 from tempreg.cli.main import main
 from tempreg.config import PRESETS, RunConfig
+from tests.processes import end_all, finished
 
 # Found whether or not the project's scripts are on PATH.
 COMMAND = [sys.executable, "-m", "tempreg"]
 SHARED = Path(__file__).parents[2] / "shared"
+
+LONGEST_TEST = 900
+"""Seconds; the longest test needs one, of a machine with nothing else to do."""
 
 settings.register_profile("tempreg", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("tempreg")
@@ -46,9 +48,23 @@ def shared() -> Path:
     return SHARED
 
 
-# Where `tempreg`'s processes are forked from, so that they begin with everything imported.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tempreg.runs", "tempreg.runs.fit", "torch._dynamo"])
+@pytest.fixture(autouse=True)
+def _ends() -> Iterator[None]:
+    """A test that waits for what never comes fails, and the rest go on."""
+
+    def told(number: int, frame: object) -> None:
+        raise TimeoutError(f"not done after {LONGEST_TEST} s")
+
+    before = signal.signal(signal.SIGALRM, told)
+    signal.alarm(LONGEST_TEST)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def pytest_unconfigure() -> None:
+    """A test that failed may have left a command running."""
+    end_all()
 
 
 @pytest.fixture
@@ -56,36 +72,9 @@ def tempreg(tmp_path: Path) -> CommandLine:
     """Runs `tempreg ...` in an empty folder, in a process of its own; returns how it ended."""
 
     def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        said = tmp_path.with_name(tmp_path.name + ".said")
-        said.mkdir(exist_ok=True)
-        process = FORKS.Process(
-            target=_command, args=(words, tmp_path, {**os.environ, **environment}, said)
-        )
-        process.start()
-        process.join(300)
-        code = process.exitcode
-        process.kill()
-        assert code is not None, f"tempreg {' '.join(words)}: not done after 300 s"
-        texts = [(said / name).read_text(encoding="utf-8") for name in ("output", "errors")]
-        return subprocess.CompletedProcess(words, code, *texts)
+        return finished(words, tmp_path, **environment)
 
     return run
-
-
-def _command(
-    words: Sequence[str], folder: Path, environment: dict[str, str], said: Path
-) -> NoReturn:
-    """What such a process does: from here on it is what `python -m tempreg` begins."""
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
-    for number, path in enumerate((Path(os.devnull), said / "output", said / "errors")):
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-        os.dup2(file, number)
-        os.close(file)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: PTH123, SIM115
-    sys.argv = ["tempreg", *words]
-    sys.exit(main())
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from tempreg.config import read_config
-from tests.conftest import COMMAND, CommandLine, same_weights
+from tests.conftest import CommandLine, same_weights
+from tests.processes import Running, finished
 from tests.unit.data.formats.recordings.layouts import write_recordings
 
 ARMS = "step,again=step,other=step@seed=+50"
@@ -35,8 +35,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study that was never stopped."""
     folder = tmp_path_factory.mktemp("study")
-    words = [*COMMAND, *STUDY, "--out", "study"]
-    result = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    result = finished((*STUDY, "--out", "study"), folder)
     assert result.returncode == 0, result.stderr
     assert "3/3" in result.stdout
     return folder / "study"
@@ -60,20 +59,13 @@ def test_a_study_killed_anywhere_ends_the_same(whole: Path, tmp_path: Path) -> N
     chance = random.Random(0)
     ends = []
     for _ in range(5):
-        process = subprocess.Popen(
-            [*COMMAND, *STUDY, "--out", "study"],
-            cwd=tmp_path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = Running((*STUDY, "--out", "study"), tmp_path)
         time.sleep(chance.uniform(1, 5))
         process.kill()
-        ends.append(process.wait())
+        process.communicate()
+        ends.append(process.returncode)
     assert -signal.SIGKILL in ends
-    last = subprocess.run(
-        [*COMMAND, *STUDY, "--out", "study"], cwd=tmp_path, capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
+    last = finished((*STUDY, "--out", "study"), tmp_path)
     assert last.returncode == 0, last.stderr
     expected = (whole / "results.csv").read_bytes()
     assert (tmp_path / "study" / "results.csv").read_bytes() == expected
@@ -82,19 +74,17 @@ def test_a_study_killed_anywhere_ends_the_same(whole: Path, tmp_path: Path) -> N
 def test_two_studies_over_one_cache_leave_each_other_alone(tmp_path: Path) -> None:
     write_recordings(tmp_path / "own")
     words = [
-        *COMMAND, "compare", "nmnist-trt", "--data.name=event-folder", "--data.path=own",
+        "compare", "nmnist-trt", "--data.name=event-folder", "--data.path=own",
         "--data.size=16", "--objectives", "step", "--seeds", "1", *SMALL,
     ]  # fmt: skip
 
-    def begin(study: str, cache: str) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, "TEMPREG_CACHE_DIR": str(tmp_path / cache)}
-        return subprocess.Popen(
-            [*words, "--out", study], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL
-        )
+    def begin(study: str, cache: str) -> Running:
+        return Running([*words, "--out", study], tmp_path, TEMPREG_CACHE_DIR=str(tmp_path / cache))
 
-    together = [begin("first", "shared"), begin("second", "shared")]
-    assert [process.wait() for process in together] == [0, 0]
-    assert begin("alone", "own cache").wait() == 0
+    studies = [begin("first", "shared"), begin("second", "shared"), begin("alone", "own cache")]
+    for study in studies:
+        _, errors = study.communicate()
+        assert study.returncode == 0, errors
     results = {name: rows(tmp_path / name / "results.csv") for name in ("first", "second", "alone")}
     assert results["first"] == results["second"] == results["alone"]
     assert [row["status"] for row in results["alone"]] == ["finished"]
@@ -103,10 +93,7 @@ def test_two_studies_over_one_cache_leave_each_other_alone(tmp_path: Path) -> No
 
 
 def test_asked_to_stop_it_stops_and_says_how_to_go_on(tmp_path: Path) -> None:
-    words = [*COMMAND, *STUDY, "--out", "study", "--epochs", "500"]
-    process = subprocess.Popen(
-        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = Running([*STUDY, "--out", "study", "--epochs", "500"], tmp_path)
     deadline = time.monotonic() + 60
     metrics = tmp_path / "study" / "runs" / "step" / "000" / "metrics.jsonl"
     while not metrics.exists() or not metrics.read_text():

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.conftest import COMMAND, CommandLine, said
+from tests.processes import Running, finished
 
 # Without batch norm, in float64; everything random is on. 467 samples in batches of 233: in the
 # last one, of one sample, the second process has none.
@@ -37,42 +38,32 @@ LONG_ENOUGH = 300.0
 """Seconds after which a test fails rather than hangs: torch itself would wait for 30 minutes."""
 
 
+Started = Running | subprocess.Popen[str]
+
+
 def free_port() -> str:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return str(server.getsockname()[1])
 
 
-started: list[subprocess.Popen[str]] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    """Ends what a failed test has left."""
-    yield
-    while started:
-        process = started.pop()
-        process.kill()
-        process.communicate()
-
-
-def start(folder: Path, words: tuple[str, ...], **environment: str) -> subprocess.Popen[str]:
+def start(folder: Path, words: tuple[str, ...], **environment: str) -> Running:
     folder.mkdir(exist_ok=True)
-    process = subprocess.Popen(
+    return Running(words, folder, **environment)
+
+
+def start_launcher(folder: Path, words: tuple[str, ...]) -> subprocess.Popen[str]:
+    """A command that starts the second process itself, again by the words it was started with."""
+    return subprocess.Popen(
         [*COMMAND, *words],
         cwd=folder,
-        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    started.append(process)
-    return process
 
 
-def start_two_nodes(
-    folder: Path, words: tuple[str, ...], **of_second: str
-) -> list[subprocess.Popen[str]]:
+def start_two_nodes(folder: Path, words: tuple[str, ...], **of_second: str) -> list[Running]:
     """One process on each of two nodes, as srun starts them; both nodes are this machine."""
     common = {
         "SLURM_JOB_ID": "4711", "SLURM_JOB_NAME": "train", "SLURM_NTASKS": "2",
@@ -86,12 +77,14 @@ def start_two_nodes(
     ]
 
 
-def ended(processes: list[subprocess.Popen[str]]) -> list[tuple[int, str, list[str]]]:
+def ended(processes: Sequence[Started]) -> list[tuple[int, str, list[str]]]:
     """Exit code, output, and what was said on standard error, of each."""
     results = []
     for process in processes:
         output, errors = process.communicate(timeout=LONG_ENOUGH)
-        results.append((process.returncode, output, ours(errors)))
+        code = process.returncode
+        assert code is not None
+        results.append((code, output, ours(errors)))
     return results
 
 
@@ -100,7 +93,7 @@ def ours(errors: str) -> list[str]:
     return [line for line in said(errors) if line.startswith(("tempreg", "Traceback"))]
 
 
-def wait_for_epoch(process: subprocess.Popen[str], run: Path) -> None:
+def wait_for_epoch(process: Started, run: Path) -> None:
     """Until the first epoch is recorded, and a moment more."""
     metrics, deadline = run / "metrics.jsonl", time.monotonic() + LONG_ENOUGH
     while not metrics.exists() or not metrics.read_text():
@@ -134,10 +127,8 @@ def check_equal(run: Path, alone: Path) -> None:
     assert all(np.array_equal(items[0][name], items[1][name]) for name in ("correct", "items"))
 
 
-def finished(folder: Path, words: tuple[str, ...]) -> Path:
-    result = subprocess.run(
-        [*COMMAND, *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+def trained(folder: Path, words: tuple[str, ...]) -> Path:
+    result = finished(words, folder)
     assert result.returncode == 0, result.stderr
     return folder / "run"
 
@@ -145,18 +136,18 @@ def finished(folder: Path, words: tuple[str, ...]) -> Path:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`JOINT` by one process."""
-    return finished(tmp_path_factory.mktemp("alone"), JOINT)
+    return trained(tmp_path_factory.mktemp("alone"), JOINT)
 
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`LONG` by one process that was never stopped."""
-    return finished(tmp_path_factory.mktemp("long"), LONG)
+    return trained(tmp_path_factory.mktemp("long"), LONG)
 
 
 def test_two_processes_equal_one_with_the_joint_batch(tmp_path: Path, alone: Path) -> None:
     assert len({line["accuracy"] for line in metrics(alone)}) > 2  # it does learn something
-    ((code, output, errors),) = ended([start(tmp_path, (*JOINT, "--devices", "2"))])
+    ((code, output, errors),) = ended([start_launcher(tmp_path, (*JOINT, "--devices", "2"))])
     assert (code, errors) == (0, [])
     assert output.count("epoch 1/2  loss") == output.count("test accuracy") == 1
     check_equal(tmp_path / "run", alone)
@@ -197,14 +188,15 @@ def test_one_process_is_stopped_and_two_of_torchrun_go_on(tmp_path: Path, long: 
 
 
 def test_two_processes_stopped_in_an_epoch_and_continued(tmp_path: Path, long: Path) -> None:
-    process = start(tmp_path, (*LONG, "--devices", "2"))
+    process = start_launcher(tmp_path, (*LONG, "--devices", "2"))
     wait_for_epoch(process, tmp_path / "run")
     process.send_signal(signal.SIGINT)  # to the first alone: the others hear of it from there
     ((code, _, errors),) = ended([process])
     assert code == 130
     (sentence,) = errors
     assert "as asked; continue with: tempreg train --resume --out run" in sentence
-    ((code, _, errors),) = ended([start(tmp_path, ("train", "--resume", "--out", "run"))])
+    resumed = start_launcher(tmp_path, ("train", "--resume", "--out", "run"))
+    ((code, _, errors),) = ended([resumed])
     assert (code, errors) == (0, [])
     check_equal(tmp_path / "run", long)
 
@@ -280,7 +272,7 @@ def test_layers_that_meet_do_not_wait_for_ever_where_one_loss_breaks(tmp_path: P
         "--model.name", "meeting.py:Net", "--objective.name", "meeting.py:Loss",
         "--optimizer.lr", "1e-3", "--data.train-size", "40", "--out", "run",
     )  # fmt: skip
-    ((code, _, (line,)),) = ended([start(tmp_path, words)])
+    ((code, _, (line,)),) = ended([start_launcher(tmp_path, words)])
     assert code == 1
     assert "the loss is not finite at epoch 1, batch 1 (mean inf)" in line
     assert "the objective itself" in line

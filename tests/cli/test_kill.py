@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import COMMAND, CommandLine
+from tests.conftest import CommandLine
+from tests.processes import Running, finished
 
 TRAIN = ("train", "nmnist-trt", "--epochs", "3", "--num-steps", "4", "--model.channels", "[8, 16]")
 
@@ -20,19 +20,13 @@ TRAIN = ("train", "nmnist-trt", "--epochs", "3", "--num-steps", "4", "--model.ch
 def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The weights of a run that was never stopped."""
     folder = tmp_path_factory.mktemp("whole")
-    subprocess.run([*COMMAND, *TRAIN, "--out", "run"], cwd=folder, check=True, capture_output=True)
+    assert finished((*TRAIN, "--out", "run"), folder).returncode == 0
     return (folder / "run" / "model.safetensors").read_bytes()
 
 
-def start_and_stop(folder: Path, epochs: int, number: signal.Signals) -> subprocess.Popen[str]:
+def start_and_stop(folder: Path, epochs: int, number: signal.Signals) -> Running:
     """Start a run, wait until `epochs` are recorded, and signal it a moment later."""
-    process = subprocess.Popen(
-        [*COMMAND, *TRAIN, "--out", "run"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = Running((*TRAIN, "--out", "run"), folder)
     metrics, deadline = folder / "run" / "metrics.jsonl", time.monotonic() + 90
     while not metrics.exists() or len(metrics.read_text().splitlines()) < 2 * epochs:
         assert process.poll() is None, process.communicate()[1]

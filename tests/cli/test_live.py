@@ -6,9 +6,9 @@ import io
 import json
 import re
 import runpy
+import signal
 import socket
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from tempreg.config import RunConfig
 from tempreg.data.formats.recordings import read_recordings
 from tempreg.runs import train
 from tempreg.runs.predict import predictor
+from tests.processes import Running
 
 
 @pytest.fixture(scope="module")
@@ -92,85 +93,53 @@ def test_every_source_says_the_same(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     words = ["predict", str(run), "--sample-ms", "30", "--json", "--stream"]
-    content = as_lines(recording) + b"no event\n1 99 0 1\n"
+    # After the noise comes an event with which the third sample is over, and the fourth begins.
+    t = np.load(recording)[:, 0]
+    content = as_lines(recording) + b"no event\n1 99 0 1\n%d 1 1 1\n" % (t[-1] + 31_000)
     if source == "file":
         assert main([*words, str(recording), "--speed", "1000"]) == 0
+        output, errors = capsys.readouterr()
     elif source == "-":
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
         assert main([*words, "-"]) == 0
+        output, errors = capsys.readouterr()
     else:
-        port = _free_port(source)
-        sender = threading.Thread(target=_send, args=(source, port, content))
-        sender.start()
-        if source == "udp":
-            _interrupted_when_idle(monkeypatch)
-        assert main([*words, f"{source}:{port}"]) == 0
-        sender.join()
-    said = capsys.readouterr()
-    found = [json.loads(line) for line in said.out.splitlines()]
-    assert len(found) == 3
-    assert [each["timesteps"] for each in found] == [2, 2, 2]
+        output, errors = _over_a_socket(source, [*words, f"{source}:0"], content, recording.parent)
+    found = [json.loads(line) for line in output.splitlines()]
     # However many events came at once, an answer's time is when its last timestep was over.
-    t = np.load(recording)[:, 0]
-    first = int(t[0])
-    second = int(t[np.searchsorted(t, first + 30_000)])
-    assert [each["t"] for each in found] == [first + 30_000, second + 30_000, None]
-    ending = said.err.splitlines()[-1]
-    if source == "file":
-        assert ending == "tempreg: 900 events, 3 answers"
-    else:
-        assert ending == (
-            "tempreg: 901 events, 3 answers; not looked at: malformed lines 1, "
-            "outside of the sensor 1"
-        )
+    ends, start = [], int(t[0])
+    for _ in range(2):
+        ends.append(start + 30_000)
+        start = int(t[np.searchsorted(t, ends[-1])])
+    ends += [None] if source == "file" else [start + 30_000, None]
+    assert [each["t"] for each in found] == ends
+    assert [each["timesteps"] for each in found[:3]] == [2, 2, 2]
+    assert errors.splitlines()[-1] == (
+        "tempreg: 900 events, 3 answers"
+        if source == "file"
+        else "tempreg: 902 events, 4 answers; not looked at: malformed lines 1, "
+        "outside of the sensor 1"
+    )
 
 
-def _free_port(kind: str) -> int:
-    family = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
-    with socket.socket(socket.AF_INET, family) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _send(kind: str, port: int, content: bytes) -> None:
-    until = time.monotonic() + 60
-    if kind == "udp":
+def _over_a_socket(kind: str, words: list[str], content: bytes, folder: Path) -> tuple[str, str]:
+    """What a process says that listens for `content`, and is interrupted once it had it all."""
+    process = Running(words, folder)
+    _, port = process.wait_for("errors", r"listening on (tcp|udp):127\.0\.0\.1:(\d+)\n").groups()
+    with socket.socket(
+        socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
+    ) as out:
+        out.connect(("127.0.0.1", int(port)))
         lines = content.splitlines(keepends=True)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
-            out.connect(("127.0.0.1", port))
-            while time.monotonic() < until:  # nobody listens yet: the first is refused
-                try:
-                    out.send(b"\n")
-                    time.sleep(0.05)
-                    out.send(b"\n")
-                    break
-                except ConnectionRefusedError:
-                    time.sleep(0.05)
-            for at in range(0, len(lines), 100):
-                out.send(b"".join(lines[at : at + 100]))
-                time.sleep(0.01)
-            out.send(b"stop")
-        return
-    while time.monotonic() < until:
-        try:
-            with socket.create_connection(("127.0.0.1", port)) as out:
-                out.sendall(content)
-            return
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-
-
-def _interrupted_when_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Ctrl-C after the sender's last datagram."""
-    events = Lines.events
-
-    def stopping(self: Lines, piece: bytes) -> object:
-        if piece == b"stop\n":
-            raise KeyboardInterrupt
-        return events(self, piece)
-
-    monkeypatch.setattr(Lines, "events", stopping)
+        for at in range(0, len(lines), 100):
+            out.send(b"".join(lines[at : at + 100]))
+            time.sleep(0.01)
+    process.wait_for("output", r"(.+\n){3}")
+    if kind == "udp":
+        process.send_signal(signal.SIGINT)
+    told = process.communicate()
+    assert process.returncode == 0, told
+    return told
 
 
 def test_until_stops_at_the_first_sure_timestep(

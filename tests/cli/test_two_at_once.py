@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import COMMAND, CommandLine, said
+from tests.conftest import CommandLine, said
+from tests.processes import Running
 
 TINY = ("nmnist-trt", "--num-steps", "2", "--model.channels", "[4, 8]")
 ENDLESS = ("--epochs", "500")
 
 
-def begun(folder: Path, metrics: str, *words: str) -> subprocess.Popen[str]:
+def begun(folder: Path, metrics: str, *words: str) -> Running:
     """A command that has written its first line of metrics."""
-    process = subprocess.Popen(
-        [*COMMAND, *words], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = Running(words, folder)
     deadline = time.monotonic() + 120
     while not (folder / metrics).exists() or not (folder / metrics).read_text():
         assert process.poll() is None, process.communicate()[1]
@@ -65,10 +63,7 @@ def test_of_two_that_start_together_one_trains(tempreg: CommandLine, tmp_path: P
     words = ("train", *TINY, "--epochs", "1", "--resume", "--out")
     alone = tempreg(*words, "alone")
     assert alone.returncode == 0, alone.stderr
-    both = [
-        subprocess.Popen([*COMMAND, *words, "run"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    both = [Running((*words, "run"), tmp_path) for _ in range(2)]
     ends = [(process.communicate(timeout=120)[1], process.returncode) for process in both]
     assert {code for _, code in ends} <= {0, 2}
     assert 0 in {code for _, code in ends}, ends

@@ -14,6 +14,7 @@ from benchmarks import gpu_check
 from benchmarks.gpu import correctness, times
 
 from tempreg.bench.results import COLUMNS
+from tests.conftest import needs_compiler
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,6 +29,7 @@ def test_without_a_gpu_it_says_so_and_writes_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@needs_compiler
 def test_what_it_checks_holds_on_a_cpu() -> None:
     found = list(correctness.checks("cpu"))
     assert [what for what, ok, _ in found if not ok] == []
@@ -36,6 +38,7 @@ def test_what_it_checks_holds_on_a_cpu() -> None:
     }
 
 
+@needs_compiler
 def test_it_notices_a_kernel_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     right = correctness.lif
     monkeypatch.setattr(correctness, "lif", lambda x, **rest: right(x * 1.01, **rest))
@@ -43,6 +46,7 @@ def test_it_notices_a_kernel_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> N
     assert "lif torch.float32 T 4" in failed
 
 
+@needs_compiler
 def test_times_are_rows_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(times, "ROUNDS", 2)
     rows = times.rows("cpu")

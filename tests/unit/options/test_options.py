@@ -84,7 +84,9 @@ def test_every_range_holds_at_its_ends_and_not_beyond() -> None:
     assert len(ranged) > 12
     for dotted, text in ranged:
         low, high = text[1:-1].split(", ")
-        whole = dotted == "workers" or isinstance(reduce(getattr, dotted.split("."), RunConfig()), int)
+        whole = dotted == "workers" or isinstance(
+            reduce(getattr, dotted.split("."), RunConfig()), int
+        )
         number, beyond = (int, 1.0) if whole else (float, 1e-3)
         for end, closed, step in ((low, text[0] == "[", -beyond), (high, text[-1] == "]", beyond)):
             outside = number(float(end) + step * max(1.0, abs(float(end))))
