@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from tempreg.neurons import Neuron, StepNeuron
+from tempreg.neurons import PSN, Neuron, StepNeuron
 
 _SPIKINGJELLY = "spikingjelly.activation_based."
 _NORSE = "norse.torch.module."
@@ -27,8 +27,10 @@ _STATEFUL = {
 _SPIKING = {
     f"{_SPIKINGJELLY}neuron.base_node.BaseNode",
     f"{_SPIKINGJELLY}neuron.base_node.SimpleBaseNode",
+    *(f"{_SPIKINGJELLY}neuron.psn.{name}" for name in ("PSN", "MaskedPSN", "SlidingPSN")),
     *(name for name, library in _STATEFUL.items() if library != "SpikingJelly"),
 }
+_ACAUSAL = f"{_SPIKINGJELLY}neuron.psn.PSN"
 _SILENT = {
     f"{_NORSE}leaky_integrator.LI",
     f"{_NORSE}leaky_integrator.LICell",
@@ -47,10 +49,18 @@ def library_of(module: nn.Module) -> str | None:
 
 def is_spiking(module: nn.Module) -> bool:
     """Whether it is a layer of spiking neurons, tempreg's or one of these libraries'."""
-    if isinstance(module, (Neuron, StepNeuron)):
+    if isinstance(module, (Neuron, StepNeuron, PSN)):
         return True
     ancestors = _ancestors(module)
     return bool(_SPIKING.intersection(ancestors)) and not _SILENT.intersection(ancestors)
+
+
+def sees_later(model: nn.Module) -> str | None:
+    """The first layer of a PSN, ours or SpikingJelly's, whose spikes depend on later timesteps."""
+    for name, module in model.named_modules():
+        if isinstance(module, PSN) or _ACAUSAL in _ancestors(module):
+            return name or type(module).__name__
+    return None
 
 
 def constant_parameters(model: nn.Module) -> set[int]:
@@ -62,7 +72,7 @@ def constant_parameters(model: nn.Module) -> set[int]:
     """
     found: set[int] = set()
     for module in model.modules():
-        if isinstance(module, Neuron):
+        if isinstance(module, (Neuron, PSN)):
             found.update(id(p) for p in module.parameters())
         elif isinstance(module, StepNeuron):
             own = module.named_parameters(recurse=False)

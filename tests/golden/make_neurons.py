@@ -1,7 +1,8 @@
 """Writes neurons.json: spikes and gradients of other libraries' neurons on a given input.
 
-    python -m tests.golden.make_neurons      in the environment of `make test-frameworks`
+    python -m tests.golden.make_neurons [NAME ...]
 
+In the environment of `make test-frameworks`; without names all, else those of these neurons alone.
 Each neuron gets x = fill((T, B, N), 1, 1.5) and the loss sum(w spikes) with w = fill(..., 2, 1), in
 float64, with the triangle surrogate of width 1. What it takes to say ours in theirs stands here.
 """
@@ -9,6 +10,7 @@ float64, with the triangle surrogate of width 1. What it takes to say ours in th
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,24 @@ from tests.golden.fill import fill
 
 SHAPE = (7, 3, 5)
 TAU, RHO, JUMP, TAU_SYN, THRESHOLD = 1.25, 0.8, 0.3, 2.0, 0.6
+ORDER = 3
 
 
 def triangle(u: Tensor) -> Tensor:
     return Spike.apply(u, 0.0, "triangle", 1.0)
+
+
+def triangle_of_spikingjelly() -> Any:
+    from spikingjelly.activation_based import surrogate
+
+    class Triangle(surrogate.SurrogateFunctionBase):
+        def __init__(self) -> None:
+            super().__init__(alpha=1.0, spiking=True)
+
+        def forward(self, u: Tensor) -> Tensor:
+            return triangle(u)
+
+    return Triangle()
 
 
 def recorded(spikes: Tensor, **tensors: Tensor) -> dict[str, Any]:
@@ -65,16 +81,9 @@ def alif() -> dict[str, Any]:
 
 def cuba() -> dict[str, Any]:
     """SpikingJelly's CUBALIFNode."""
-    from spikingjelly.activation_based import neuron, surrogate
+    from spikingjelly.activation_based import neuron
 
-    class Triangle(surrogate.SurrogateFunctionBase):
-        def __init__(self) -> None:
-            super().__init__(alpha=1.0, spiking=True)
-
-        def forward(self, u: Tensor) -> Tensor:
-            return triangle(u)
-
-    node = neuron.CUBALIFNode(1 / TAU_SYN, 1 / TAU, THRESHOLD, 0.0, Triangle())
+    node = neuron.CUBALIFNode(1 / TAU_SYN, 1 / TAU, THRESHOLD, 0.0, triangle_of_spikingjelly())
     x = fill(SHAPE, 1, 1.5).requires_grad_()
     return recorded(torch.stack([node(step) for step in x]), x=x)
 
@@ -124,7 +133,50 @@ def threshold() -> dict[str, Any]:
     return recorded(torch.stack(made), x=x, threshold=node.threshold)
 
 
+def learned(node: Any) -> dict[str, Tensor]:
+    """The weights and biases of a parallel neuron, whose bias is ours less the threshold."""
+    node.double()
+    with torch.no_grad():
+        if node.weight.ndim == 2:  # SlidingPSN's start as 1/4, 1/2, 1
+            node.weight.copy_(fill(node.weight.shape, 3, 0.6))
+        node.bias.copy_(fill(node.bias.shape, 4, 0.2) - THRESHOLD)
+    return {"weight": node.weight, "bias": node.bias}
+
+
+def psn() -> dict[str, Any]:
+    """SpikingJelly's PSN."""
+    from spikingjelly.activation_based import neuron
+
+    node = neuron.PSN(SHAPE[0], triangle_of_spikingjelly())
+    x, parameters = fill(SHAPE, 1, 1.5).requires_grad_(), learned(node)
+    return recorded(node(x), x=x, **parameters)
+
+
+def masked_psn() -> dict[str, Any]:
+    """SpikingJelly's MaskedPSN, its mask complete."""
+    from spikingjelly.activation_based import neuron
+
+    node = neuron.MaskedPSN(ORDER, SHAPE[0], 1.0, triangle_of_spikingjelly(), "m")
+    x, parameters = fill(SHAPE, 1, 1.5).requires_grad_(), learned(node)
+    return recorded(node(x), x=x, **parameters)
+
+
+def sliding_psn() -> dict[str, Any]:
+    """SpikingJelly's SlidingPSN, whose weights begin with the timestep longest ago; step by step,
+    for its way of all at once is in float32 alone."""
+    from spikingjelly.activation_based import neuron
+
+    node = neuron.SlidingPSN(ORDER, True, triangle_of_spikingjelly(), "s")
+    x, parameters = fill(SHAPE, 1, 1.5).requires_grad_(), learned(node)
+    return recorded(torch.stack([node(step) for step in x]), x=x, **parameters)
+
+
 if __name__ == "__main__":
-    found = {f.__name__: f() for f in (alif, cuba, recurrent, threshold)}
+    makers = {
+        f.__name__: f
+        for f in (alif, cuba, recurrent, threshold, psn, masked_psn, sliding_psn)
+        if len(sys.argv) == 1 or f.__name__ in sys.argv[1:]
+    }
     path = Path(__file__).with_name("neurons.json")
-    path.write_text(json.dumps(found) + "\n")
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(before | {name: make() for name, make in makers.items()}) + "\n")

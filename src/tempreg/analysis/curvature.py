@@ -28,7 +28,7 @@ from tempreg.analysis.scores import checked_logits
 from tempreg.analysis.weights import moved_weights
 from tempreg.errors import PackageMissing, to_install
 from tempreg.foreign import is_spiking, library_of
-from tempreg.neurons import Neuron, StepNeuron
+from tempreg.neurons import PSN, Neuron, StepNeuron
 from tempreg.ops.dispatch import check_state
 from tempreg.ops.lif_reference import lif_reference
 from tempreg.surrogate import BothModesSpike
@@ -142,7 +142,7 @@ def surrogate_operator(
     """curvlinops' linear operator of "Hessian" or "GGN", to be used inside the block."""
     network = unwrap(model)
     for name, module in network.named_modules():
-        if is_spiking(module) and not isinstance(module, (Neuron, StepNeuron)):
+        if is_spiking(module) and not isinstance(module, (Neuron, StepNeuron, PSN)):
             raise ValueError(
                 f"curvature needs neurons that can be differentiated twice, in both modes, which "
                 f"{library_of(module)}'s {name!r} can't: load the weights into a network of "
@@ -170,7 +170,7 @@ def both_modes(model: nn.Module) -> Iterator[None]:
     """Neurons differentiable any number of times, in both modes, inside; then as they were."""
     neurons = [m for m in unwrap(model).modules() if isinstance(m, Neuron)]
     before = [neuron.__dict__.get("forward") for neuron in neurons]
-    stepped = [m for m in unwrap(model).modules() if isinstance(m, StepNeuron)]
+    stepped = [m for m in unwrap(model).modules() if isinstance(m, (StepNeuron, PSN))]
     try:
         for module in stepped:
             module.spike = BothModesSpike

@@ -68,9 +68,11 @@ def lagged_factors(neuron: StepNeuron, currents: Tensor) -> list[Tensor]:
                     fired[i].detach() if i in shared else each for i, each in enumerate(state)
                 )
                 state = neuron.charge(currents[t + k], state)
-                (gradient,) = torch.autograd.grad(
-                    state[0].sum(), h, retain_graph=True, allow_unused=True
-                )
+                gradient = None
+                if state[0].requires_grad:
+                    (gradient,) = torch.autograd.grad(
+                        state[0].sum(), h, retain_graph=True, allow_unused=True
+                    )
                 rows[k - 1].append(torch.zeros_like(h) if gradient is None else gradient)
     return [torch.stack(each) for each in rows]
 

@@ -18,7 +18,7 @@ from tempreg.analysis.capture import (
 from tempreg.analysis.factors import lagged_factors, products, temporal_factors
 from tempreg.analysis.per_sample import weight_layers
 from tempreg.analysis.weight_shares import parts_by_step
-from tempreg.foreign import library_of
+from tempreg.foreign import is_spiking, library_of
 from tempreg.models.norms import NormOverTime
 from tempreg.models.padding import lengths_for
 from tempreg.models.readout import Readout
@@ -50,7 +50,7 @@ def split_layers(model: nn.Module) -> dict[str, nn.Module]:
     return {
         n: m
         for n, m in layers
-        if not (is_ours(m) or library_of(m) or isinstance(m, (Readout, NormOverTime)))
+        if not (is_spiking(m) or library_of(m) or isinstance(m, (Readout, NormOverTime)))
     }
 
 

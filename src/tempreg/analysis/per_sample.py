@@ -17,6 +17,7 @@ from torch.func import functional_call, vjp, vmap
 from torch.nn import functional as F
 
 from tempreg.analysis.capture import Call
+from tempreg.foreign import sees_later
 from tempreg.unwrap import unwrap
 
 
@@ -72,8 +73,8 @@ def squared_norms(
 ) -> Tensor:
     """‖∇_w ℓ_n[t]‖² [B, T] of one layer, from its calls and gradients of what they returned.
 
-    grads[k][t] belongs to the k-th call and to the loss of step t, which doesn't depend on
-    later steps.
+    grads[k][t] belongs to the k-th call and to the loss of step t. Where none depends on later
+    steps, these are left out.
     """
     total: dict[str, Tensor] = {}
     for call, own in zip(calls, grads, strict=True):
@@ -98,12 +99,14 @@ def _sample_gradients(
         return {}
     where = f"the output of {name!r}"
     g = [by_step(torch.zeros_like(like) if v is None else v, steps, batch, where) for v in grads]
+    causal = not sees_later(module) and not any(bool(v[t + 1 :].any()) for t, v in enumerate(g))
     if type(module) is nn.Conv2d and module.groups == 1 and _zero_padded(module):
         made = {"bias": torch.stack([v.sum(dim=(0, 3, 4)) for v in g], dim=1)}
         if module.weight.requires_grad:
-            made["weight"] = _convolution_weight(module, x, g)
+            made["weight"] = _convolution_weight(module, x, g, causal=causal)
         return {key: made[key] for key in trainable(module)}
-    each = [_of_one_loss(module, call, x[: t + 1], v[: t + 1]) for t, v in enumerate(g)]
+    ends = [t + 1 if causal else len(v) for t, v in enumerate(g)]
+    each = [_of_one_loss(module, call, x[:end], v[:end]) for end, v in zip(ends, g, strict=True)]
     return {key: torch.stack([made[key] for made in each], dim=1) for key in each[0]}
 
 
@@ -125,7 +128,7 @@ def _zero_padded(module: nn.Conv2d) -> bool:
     return module.padding_mode == "zeros" and not isinstance(module.padding, str)
 
 
-def _convolution_weight(module: nn.Conv2d, x: Tensor, g: list[Tensor]) -> Tensor:
+def _convolution_weight(module: nn.Conv2d, x: Tensor, g: list[Tensor], *, causal: bool) -> Tensor:
     """[B, T, *weight]: the patches of each timestep, made once, times every loss's gradients."""
     shape, padding = module.weight.shape, module.padding
     assert not isinstance(padding, str)
@@ -133,7 +136,8 @@ def _convolution_weight(module: nn.Conv2d, x: Tensor, g: list[Tensor]) -> Tensor
     once = len(x) == 1 < len(g)  # the layer runs once for all timesteps
     for s, x_s in enumerate(x):
         patches = F.unfold(x_s, module.kernel_size, module.dilation, padding, module.stride)
-        for t in range(0 if once else s, len(g)):  # earlier losses don't depend on this timestep
+        # Of a causal network, earlier losses don't depend on this timestep.
+        for t in range(s if causal and not once else 0, len(g)):
             weight[t].baddbmm_(g[t][s].flatten(2), patches.mT)  # [B, O, L] @ [B, L, C k k]
     return weight.movedim(0, 1)
 

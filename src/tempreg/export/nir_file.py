@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 from tempreg.export.errors import ExportError
-from tempreg.export.nir_neurons import Layer, gain, refuse_unsayable
+from tempreg.export.nir_neurons import gain, refuse_unsayable
 from tempreg.export.nir_nodes import Builder, Signal, needs_nir
 from tempreg.export.nir_traced import traced_graph
 from tempreg.export.notes import notes_of, told
@@ -22,6 +22,7 @@ from tempreg.models.layers import ConvNorm, ConvNormNeuron
 from tempreg.models.readout import READOUT
 from tempreg.models.resnet import BasicBlock, ResNet19, SEWBlock, SEWResNet
 from tempreg.models.vgg import PlainNetwork
+from tempreg.neurons import Layer
 
 if TYPE_CHECKING:
     import nir

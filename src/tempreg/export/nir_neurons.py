@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 from tempreg.export.errors import ExportError
-from tempreg.neurons import CubaLIF, Neuron, StepNeuron, ThresholdLIF
+from tempreg.neurons import PSN, CubaLIF, Layer, Neuron, StepNeuron, ThresholdLIF
 
 if TYPE_CHECKING:
     import nir
@@ -31,18 +31,16 @@ if TYPE_CHECKING:
 DT = 1e-3
 """Seconds that one timestep stands for: what Norse takes unless told otherwise."""
 
-Layer = Neuron | StepNeuron
-
 
 def refuse_unsayable(model: nn.Module) -> None:
     """ExportError, which names them, for neurons that NIR has no word for."""
     for name, module in model.named_modules():
-        if isinstance(module, (Neuron, StepNeuron)):
+        if isinstance(module, (Neuron, StepNeuron, PSN)):
             _refuse(name or "the network", module)
 
 
 def _refuse(name: str, neuron: Layer) -> None:
-    if isinstance(neuron, StepNeuron) and not isinstance(neuron, (CubaLIF, ThresholdLIF)):
+    if not isinstance(neuron, (Neuron, CubaLIF, ThresholdLIF)):
         raise ExportError(
             f"NIR has no word for the neurons of {name}, {type(neuron).__name__}: it can say LIF, "
             "IF, PLIF, CubaLIF and ThresholdLIF; export to onnx or torch"

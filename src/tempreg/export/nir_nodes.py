@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from tempreg.errors import PackageMissing, to_install
 from tempreg.export.fold import folded
-from tempreg.export.nir_neurons import DT, Layer, gain, node_of
+from tempreg.export.nir_neurons import DT, gain, node_of
 from tempreg.export.notes import READOUT
 from tempreg.export.program import Scaling
 from tempreg.models.layers import ConvNorm
+from tempreg.neurons import Layer
 
 if TYPE_CHECKING:
     import nir

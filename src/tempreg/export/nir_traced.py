@@ -22,11 +22,11 @@ from tempreg.errors import one_line
 from tempreg.export import nir_layers
 from tempreg.export.errors import ExportError
 from tempreg.export.nir_layers import Flow
-from tempreg.export.nir_neurons import Layer, gain, refuse_unsayable
+from tempreg.export.nir_neurons import gain, refuse_unsayable
 from tempreg.export.nir_nodes import Builder, Signal, needs_nir
 from tempreg.export.program import Scaling
 from tempreg.foreign import library_of
-from tempreg.neurons import Neuron, StepNeuron
+from tempreg.neurons import Layer, Neuron, StepNeuron
 
 if TYPE_CHECKING:
     import nir

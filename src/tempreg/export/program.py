@@ -22,6 +22,7 @@ from tempreg.export.fold import BY_TIMESTEP
 from tempreg.export.notes import notes_of, told
 from tempreg.export.request import Request
 from tempreg.files import replacing
+from tempreg.foreign import sees_later
 from tempreg.models.base import SpikingNetwork
 from tempreg.models.norms import NormOverTime
 from tempreg.models.readout import READOUT
@@ -186,6 +187,10 @@ def prepared(request: Request) -> tuple[Unrolled | Step, Tensor, dict[str, str]]
         raise ExportError(
             f"one timestep has no place for the state of a {READOUT}: export all timesteps"
         )
+    if request.stateful and (name := sees_later(network)):
+        raise ExportError(
+            f"{name} has psn neurons, whose spikes depend on later timesteps: export all timesteps"
+        )
     module = Step(network, scaling) if request.stateful else Unrolled(network, scaling)
     frames = frames_like(
         network, request.input_size, events=request.events, stateful=request.stateful
@@ -227,14 +232,26 @@ def traced(
         frames: an input, as `frames_like`.
         batch_dim: which of its dimensions is the batch; None: the one before channels and pixels.
     """
-    batch = torch.export.Dim("batch", min=1)
+    from torch._dynamo.exc import UserError  # which takes seconds, as exporting does
+
     inputs: tuple[Tensor, ...] = (frames,)
-    dynamic: Any = ({frames.ndim - 4 if batch_dim is None else batch_dim: batch},)
     if isinstance(module, Step):
-        states = module.initial_states(frames)
-        inputs, dynamic = (frames, *states), (*dynamic, tuple({0: batch} for _ in states))
+        inputs = (frames, *module.initial_states(frames))
+    place = frames.ndim - 4 if batch_dim is None else batch_dim
+
+    def export(batch: Any) -> torch.export.ExportedProgram:
+        own: Any = ({place: batch},)
+        if isinstance(module, Step):
+            own = (*own, tuple({0: batch} for _ in inputs[1:]))
+        return torch.export.export(module, inputs, dynamic_shapes=own, strict=False)
+
     with torch.no_grad():
-        return torch.export.export(module, inputs, dynamic_shapes=dynamic, strict=False)
+        try:
+            return export(torch.export.Dim("batch", min=1))
+        except UserError:
+            # Of convolutions without a norm, torch finds a condition on the batch that always holds
+            # and that it can't prove; of a size without a name it doesn't ask for a proof.
+            return export(torch.export.Dim.DYNAMIC)
 
 
 def write_program(

@@ -13,8 +13,10 @@ from typing_extensions import Unpack
 from tempreg.models.layers import ConvNorm, NeuronFactory, NormFactory, norm_factory
 from tempreg.models.padding import held, lengths_of, only
 from tempreg.models.readout import make_readout
+from tempreg.neurons import Layer
 from tempreg.neurons.equations import ALIF, CubaLIF, ThresholdLIF
 from tempreg.neurons.lif import IF, LIF, PLIF, Neuron
+from tempreg.neurons.parallel import PSN, MaskedPSN, SlidingPSN
 from tempreg.neurons.steps import StepNeuron
 from tempreg.options.keywords import passes_on_to
 from tempreg.options.neuron import (
@@ -51,31 +53,52 @@ STEPPED: dict[str, Callable[..., StepNeuron]] = {
 """Those of other equations, whose backend is "auto" or "reference"; each is made with its own of
 `StepOptions`, too. `RecurrentLIF` is none: it joins the features of a vector, and these are maps.
 """
+PARALLEL: dict[str, Callable[..., Layer]] = {
+    "psn": PSN,
+    "masked_psn": MaskedPSN,
+    "sliding_psn": lambda num_steps, **settings: SlidingPSN(**settings),
+}
+"""Those without leak and reset; each is made with T, its threshold and surrogate, and an order."""
 
 
-def neuron_factory(kind: str, tau: float, **settings: Unpack[LayerKeywords]) -> NeuronFactory:
-    """Makes one layer's neurons: `kind` is of `NEURONS` ("if" wants a tau of 1) or `STEPPED`.
+def neuron_factory(
+    kind: str, tau: float, num_steps: int, **settings: Unpack[LayerKeywords]
+) -> NeuronFactory:
+    """Makes one layer's neurons, for a network of num_steps: `kind` is of `NEURONS` ("if" wants a
+    tau of 1), `STEPPED` or `PARALLEL`.
 
     ValueError for another, or for a constant or a backend that it doesn't have.
     """
-    if kind not in (*NEURONS, *STEPPED):
-        names = ", ".join((*NEURONS, *STEPPED))
-        raise ValueError(f"unknown neuron {kind!r}: choose one of {names}")
+    known = (*NEURONS, *STEPPED, *PARALLEL)
+    if kind not in known:
+        raise ValueError(f"unknown neuron {kind!r}: choose one of {', '.join(known)}")
     given: dict[str, Any] = dict(settings)
     for item in fields(StepOptions):
-        if CONSTANTS_OF[item.name] == kind:
+        if kind in CONSTANTS_OF[item.name]:
             continue
         if (value := given.pop(item.name, item.default)) != item.default:
+            users = " and ".join(CONSTANTS_OF[item.name])
             raise ValueError(
-                f"{item.name} {value} is a constant of the neuron {CONSTANTS_OF[item.name]}, and "
-                f"this network's is {kind}: leave it out, or change the neuron"
+                f"{item.name} {value} is a constant of the neuron {users}, and this network's is "
+                f"{kind}: leave it out, or change the neuron"
             )
     if kind in NEURONS:
         return lambda **changed: NEURONS[kind](tau=tau, **{**given, **changed})
     backend = given.setdefault("backend", "auto")
     if backend not in ("auto", "reference"):
         raise ValueError(f"the neuron {kind} has the backends auto and reference, got {backend!r}")
-    return lambda **changed: STEPPED[kind](tau=tau, **{**given, **changed})
+    if kind in STEPPED:
+        return lambda **changed: STEPPED[kind](tau=tau, **{**given, **changed})
+    del given["backend"]
+    for name in ("tau", "v_reset", "detach_reset"):
+        usual = getattr(NeuronOptions, name)
+        value = tau if name == "tau" else given.pop(name, usual)
+        if value != usual:
+            raise ValueError(
+                f"the neuron {kind} neither leaks nor is reset, so it has no {name}: leave it at "
+                f"{usual}, got {value}"
+            )
+    return lambda **changed: PARALLEL[kind](num_steps=num_steps, **{**given, **changed})
 
 
 class SpikingNetwork(nn.Module, ABC):
@@ -89,8 +112,9 @@ class SpikingNetwork(nn.Module, ABC):
     variance by under 1 / (B H W)).
 
     Keyword arguments, common to all networks: those of `tempreg.create_model`, and
-        neuron: "lif", "plif", "if", "alif", "cuba" or "threshold"; see `tempreg.neurons`.
-        rho, jump: of "alif"; tau_syn: of "cuba".
+        neuron: "lif", "plif", "if", "alif", "cuba", "threshold", "psn", "masked_psn" or
+            "sliding_psn"; see `tempreg.neurons`.
+        rho, jump: of "alif"; tau_syn: of "cuba"; order: of "masked_psn" and "sliding_psn".
         norm: "bn", "tdbn" for threshold-dependent batch norm, "tebn" and "tab" for those that know
             the timestep (see `tempreg.models.norms`), or "none".
         readout: "logits", "membrane", "last" or "attention"; see `tempreg.models.readout`.
@@ -100,7 +124,7 @@ class SpikingNetwork(nn.Module, ABC):
     padded: bool = False
     """Whether inputs hold sequences of unequal length; see `tempreg.models.padding`."""
     stem: ConvNorm
-    stem_neuron: Neuron | StepNeuron
+    stem_neuron: Layer
 
     @passes_on_to(StepOptions)
     @passes_on_to(Neuron.__init__)
@@ -125,7 +149,7 @@ class SpikingNetwork(nn.Module, ABC):
             if value < 1:
                 raise ValueError(f"{name} must be >= 1, got {value}")
         self.num_classes, self.in_channels, self.num_steps = num_classes, in_channels, num_steps
-        self.make_neuron: NeuronFactory = neuron_factory(neuron, tau, **keywords)
+        self.make_neuron: NeuronFactory = neuron_factory(neuron, tau, num_steps, **keywords)
         threshold = keywords.get("v_threshold", NeuronOptions.v_threshold)
         self.make_norm: NormFactory = norm_factory(norm, threshold, num_steps)
         self.readout = make_readout(readout, tau=tau, num_steps=num_steps)
@@ -148,6 +172,11 @@ class SpikingNetwork(nn.Module, ABC):
         shown, steps = (x.unsqueeze(0), self.num_steps) if x.ndim == 4 else (x, x.shape[0])
         if not self.padded or x.ndim == 4:
             return self._read(shown, steps)
+        if any(isinstance(module, PSN) for module in self.modules()):
+            raise ValueError(
+                "psn neurons would let what is padded move the timesteps before it: take "
+                "masked_psn or sliding_psn"
+            )
         lengths = lengths_of(x)
         with only(lengths, steps):
             return held(self._read(shown, steps), lengths)

@@ -18,10 +18,10 @@ from tempreg.models.norms import (
     TooFewValues,
 )
 from tempreg.models.padding import has_padding, of_real_rows
-from tempreg.neurons import Neuron, StepNeuron
+from tempreg.neurons import Layer, Neuron
 from tempreg.ops.pool import average_pool_2x2
 
-NeuronFactory = Callable[..., Neuron | StepNeuron]
+NeuronFactory = Callable[..., Layer]
 """Makes a layer of neurons; arguments are those of `Neuron` that differ from the network's."""
 NormFactory = Callable[..., nn.Module]
 
@@ -124,7 +124,7 @@ class ConvNorm(nn.Module):
         """self(x) of `steps` timesteps, of x of as many, or of one that is shown at all."""
         return self(shown(x, steps)) if self.timed else shown(self(x), steps)
 
-    def spikes(self, x: Tensor, neuron: Neuron | StepNeuron, steps: int) -> Tensor:
+    def spikes(self, x: Tensor, neuron: Layer, steps: int) -> Tensor:
         """neuron(self(x)), over `steps` timesteps; x has as many, or one that is shown at all.
 
         Norm and neurons run in one pass where that makes no other difference; see `fused`.
@@ -177,7 +177,7 @@ class Dropout(nn.Dropout):
 class ConvNormNeuron(nn.Module):
     """`ConvNorm`, then spiking neurons."""
 
-    def __init__(self, unit: ConvNorm, neuron: Neuron | StepNeuron) -> None:
+    def __init__(self, unit: ConvNorm, neuron: Layer) -> None:
         super().__init__()
         self.unit = unit
         self.neuron = neuron

@@ -57,7 +57,7 @@ class ALIF(_TwoStates):
     reset subtracts the raised threshold.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("v", "b")
+    states: tuple[str, ...] = ("v", "b")
 
     @passes_on_to(StepNeuron.__init__)
     def __init__(
@@ -104,7 +104,7 @@ class CubaLIF(_TwoStates):
     SpikingJelly's CUBALIFNode, whose decays are 1 / tau_syn and 1 / tau.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("v", "i")
+    states: tuple[str, ...] = ("v", "i")
 
     @passes_on_to(StepNeuron.__init__)
     def __init__(
@@ -141,7 +141,7 @@ class RecurrentLIF(StepNeuron):
     the linear layer `recurrent`. snnTorch's RLeaky, with reset_delay=False.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("v", "s")
+    states: tuple[str, ...] = ("v", "s")
     between: ClassVar[tuple[str, ...]] = ("s",)
 
     @passes_on_to(StepNeuron.__init__)

@@ -40,7 +40,7 @@ class StepNeuron(nn.Module, ABC):
     v_reset, surrogate, surrogate_param, detach_reset.
     """
 
-    states: ClassVar[tuple[str, ...]] = ("v",)
+    states: tuple[str, ...] = ("v",)
     between: ClassVar[tuple[str, ...]] = ()
     spike: type[Spike] = Spike
 
@@ -95,12 +95,7 @@ class StepNeuron(nn.Module, ABC):
             ValueError, TypeError: an input without timesteps or that isn't floating point, or a
                 state that doesn't fit it.
         """
-        if x.dtype not in DTYPES:
-            raise TypeError(f"the input must be a floating-point tensor, got {x.dtype}")
-        if x.ndim < 1 or x.shape[0] < 1:
-            raise ValueError(
-                f"the input must have shape [T, ...] with T >= 1 timesteps, got {[*x.shape]}"
-            )
+        check_input(x)
         begun = self.initial_state(x) if state is None else self._checked(x, state)
         made, last = self.run(x.to(begun[0].dtype), begun)
         made = made.to(x.dtype)
@@ -129,3 +124,13 @@ class StepNeuron(nn.Module, ABC):
     def extra_repr(self) -> str:
         """The constants, for print(model)."""
         return ", ".join(f"{name}={value!r}" for name, value in self.spec._asdict().items())
+
+
+def check_input(x: Tensor) -> None:
+    """TypeError or ValueError where x isn't floating point, or has no timesteps [T, *N]."""
+    if x.dtype not in DTYPES:
+        raise TypeError(f"the input must be a floating-point tensor, got {x.dtype}")
+    if x.ndim < 1 or x.shape[0] < 1:
+        raise ValueError(
+            f"the input must have shape [T, ...] with T >= 1 timesteps, got {[*x.shape]}"
+        )

@@ -32,8 +32,12 @@ class NeuronOptions:
         "triangle", "surrogate gradient"
     )
     surrogate_param: float = setting(1.0, "its width or steepness", "[1e-18, 1e18]")
-    neuron: Literal["lif", "plif", "if", "alif", "cuba", "threshold"] = setting(
-        "lif", "neuron; plif learns tau, threshold its threshold"
+    neuron: Literal[
+        "lif", "plif", "if", "alif", "cuba", "threshold", "psn", "masked_psn", "sliding_psn"
+    ] = setting(
+        "lif",
+        "neuron; plif learns tau, threshold its threshold, psn weights between all timesteps, "
+        "masked_psn and sliding_psn of the last ones",
     )
     norm: Literal["bn", "tdbn", "tebn", "tab", "none"] = setting(
         "bn",
@@ -48,17 +52,25 @@ class NeuronOptions:
 
 @dataclass(frozen=True)
 class StepOptions:
-    """Constants of neurons beyond LIF; equations: `tempreg.neurons.equations`."""
+    """Constants of neurons beyond LIF; equations: `tempreg.neurons`."""
 
     rho: float = setting(0.9, "alif: what is left of a raised threshold a timestep later", "[0, 1]")
     jump: float = setting(0.2, "alif: by how much a spike raises the threshold", ">= 0")
     tau_syn: float = setting(
         2.0, "cuba: the synaptic current is divided by this at each step", ">= 1, at most 1e18"
     )
+    order: int = setting(
+        4, "masked_psn, sliding_psn: timesteps that a spike sees, the last its own", ">= 1"
+    )
 
 
-CONSTANTS_OF = {"rho": "alif", "jump": "alif", "tau_syn": "cuba"}
-"""Which neuron of a network reads each of `StepOptions`."""
+CONSTANTS_OF = {
+    "rho": ("alif",),
+    "jump": ("alif",),
+    "tau_syn": ("cuba",),
+    "order": ("masked_psn", "sliding_psn"),
+}
+"""Which neurons of a network read each of `StepOptions`."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,7 @@ class LayerKeywords(NeuronKeywords, total=False):
     rho: float
     jump: float
     tau_syn: float
+    order: int
 
 
 @final

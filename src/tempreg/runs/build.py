@@ -155,6 +155,11 @@ def _network_by_name(config: RunConfig, data: DataSet) -> SpikingNetwork:
             "norm tab has no statistics of sequences of unequal length: take bn, tdbn, tebn or "
             "none, or data.unequal false"
         )
+    if config.data.unequal and model.neuron == "psn":
+        raise ConfigError(
+            "neuron psn would let what is padded move the timesteps before it: take masked_psn or "
+            "sliding_psn, or data.unequal false"
+        )
     for name in ("own", "wrap", "wrap_options"):
         if getattr(model, name) != getattr(OwnNetworkOptions(), name):
             raise ConfigError(

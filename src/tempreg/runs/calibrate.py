@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from tempreg.analysis.exits import SCORES, Calibration, calibrated
+from tempreg.data.base import Split
 from tempreg.errors import RequestError
 from tempreg.files import write_json
+from tempreg.foreign import sees_later
 from tempreg.runs.own.trust import Trust
 from tempreg.runs.read import load_run
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
@@ -35,12 +38,18 @@ def calibrate_run(
             guarantee would not hold, so "validation" is refused of a run that kept its best.
 
     Raises:
-        RequestError: the run's split can't serve, or is too small for the risk.
+        RequestError: the run's split can't serve, or is too small for the risk; or its neurons see
+            later timesteps.
         RunDirectoryError, CheckpointError: the run can't be used.
     """
     if score not in SCORES:
         raise RequestError(f"unknown score {score!r}: choose one of {', '.join(SCORES)}")
     config, data, network, _ = load_run(path, trust_code=trust_code)
+    if name := sees_later(network):
+        raise RequestError(
+            f"the run in {path} can't answer early: {name} has psn neurons, whose spikes depend on "
+            "later timesteps; train with masked_psn or sliding_psn for the neuron"
+        )
     if config.keep != "last" and (split == "validation") == (config.keep == "best"):
         raise RequestError(
             f"the {split} samples of the run in {path} chose its epoch (keep: {config.keep}), so a "
@@ -50,18 +59,11 @@ def calibrate_run(
     part = data.validation if split == "validation" else data.test
     if not len(part):
         raise RequestError(f"the run in {path} has no {split} samples: train with data.validation")
-    device = next(network.parameters()).device
-    logits, targets = [], []
-    network.eval()
-    with torch.no_grad():
-        for rows in torch.arange(len(part)).split(config.batch_size):
-            x, y = part.batch(rows)
-            logits.append(network(x.to(device)).double().cpu())
-            targets.append(y)
+    logits, targets = _answers(network, part, config.batch_size)
     try:
         found = calibrated(
-            torch.cat(logits, dim=1),
-            torch.cat(targets),
+            logits,
+            targets,
             risk=risk,
             delta=delta,
             score=score,  # type: ignore[arg-type]
@@ -71,6 +73,19 @@ def calibrate_run(
         raise RequestError(f"the {split} samples of the run in {path}: {error}") from None
     write_json(RunDirectory(path).calibration, asdict(found) | {"split": split})
     return found
+
+
+@torch.no_grad()
+def _answers(network: nn.Module, part: Split, batch_size: int) -> tuple[Tensor, Tensor]:
+    """Logits [T, N, C] of all samples, in evaluation, and their classes [N]."""
+    device = next(network.parameters()).device
+    logits, targets = [], []
+    network.eval()
+    for rows in torch.arange(len(part)).split(batch_size):
+        x, y = part.batch(rows)
+        logits.append(network(x.to(device)).double().cpu())
+        targets.append(y)
+    return torch.cat(logits, dim=1), torch.cat(targets)
 
 
 def calibration_of(path: Path) -> Calibration | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, final
@@ -12,11 +12,13 @@ from typing import Any, final
 import torch
 from torch import nn
 
+from tempreg.cautions import SEES_LATER
 from tempreg.config import ConfigError, RunConfig, config_text
 from tempreg.data import Augmentation, DataSet
 from tempreg.data.base import SPLITS
 from tempreg.data.single import describe
 from tempreg.errors import RequestError
+from tempreg.foreign import sees_later
 from tempreg.models import WeightsReport
 from tempreg.models.norms import NormOverTime
 from tempreg.objectives import Objective
@@ -175,6 +177,8 @@ def _made(config: RunConfig, run: RunDirectory, trust: Trust, given: Given) -> P
         network = with_sync_batch_norm(built) if config.sync_batch_norm else built
         objective = given.objective or build_objective(config, network, trust)
         weigh_classes(config, objective, data)
+        if sees_later(network):
+            data = replace(data, cautions=(*data.cautions, SEES_LATER))
         code = records(code_in(config), trust)
     board = Board(run) if config.tensorboard else None
     optimizer = build_optimizer(config, network, device)

@@ -17,6 +17,7 @@ from tempreg.data.frames.extent import FAR, between, seconds
 from tempreg.data.frames.recordings import Recordings
 from tempreg.data.layout.class_folders import files_below
 from tempreg.data.reading import Reading
+from tempreg.foreign import sees_later
 from tempreg.options import DataOptions, SourceOptions
 from tempreg.options.field import check_option
 from tempreg.runs.build import build_options
@@ -26,6 +27,11 @@ from tempreg.runs.read import stored_network
 from tempreg.training.arithmetic import arithmetic
 from tempreg.training.run_directory import RunDirectoryError
 
+NO_EARLY = (
+    "is answered by psn neurons, which see later timesteps: only what stands after the last is an "
+    "answer"
+)
+"""Of `Prediction.doubts`."""
 _AT_ONCE = 32
 _MOST_WINDOWS = 1_000_000
 
@@ -80,6 +86,7 @@ class Predictor:
         self.network, self.classes = network.to(device), classes
         self.reading, self.options, self.device = reading, options, device
         self._dtype = next(network.parameters()).dtype
+        self._late = (NO_EARLY,) if sees_later(network) else ()
 
     def __call__(self, file: Path) -> Prediction:
         """What the run says of a file.
@@ -88,11 +95,12 @@ class Predictor:
             DataError: it can't be read as the run's data was, or makes the network overflow.
         """
         if self.reading.kind != "events":
-            return self._answers(self.reading.read(file, self.options), str(file))[0]
+            answer = self._answers(self.reading.read(file, self.options), str(file))[0]
+            return replace(answer, doubts=self._late)
         recording = self.reading.recording(file)
         frames = self.reading.frames(recording, self.options, str(file))
         answer = self._answers(frames, str(file))[0]
-        return replace(answer, doubts=tuple(self.reading.doubts(recording, self.options)))
+        return replace(answer, doubts=(*self.reading.doubts(recording, self.options), *self._late))
 
     def windows(self, file: Path, ms: float) -> Iterator[Window]:
         """What the run says of each `ms` milliseconds of a recording, from its first event on.

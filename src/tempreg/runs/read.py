@@ -16,6 +16,7 @@ from tempreg.data import DataSet
 from tempreg.data.single import described
 from tempreg.objectives import Objective
 from tempreg.ops.dispatch import resolve_backend
+from tempreg.options.own import is_own
 from tempreg.runs.build import (
     as_config_errors,
     build_data,
@@ -58,13 +59,22 @@ def load_run(
     resolve_backend(config.backend, device_type(config))
     with as_config_errors():
         data = build_data(config, trust)
-        network = build_model(config, data, trust)
+        network = _built(config, read_config(run.config).num_steps, data, trust)
         objective = build_objective(config, network, trust)
         weigh_classes(config, objective, data)
     warn_of_changed_code(run, records(code_in(config), trust))
     done = int(run.read_json(run.summary).get("epochs", config.epochs))  # it may stop early
     objective.begin_epoch(done - 1, config.epochs)
     return config, data, _trained(run, config, network), objective
+
+
+def _built(config: RunConfig, trained: int, data: DataSet, trust: Trust) -> nn.Module:
+    """The network as it was trained, to be run for the settings' T."""
+    if is_own(config.model.name):
+        return build_model(config, data, trust)
+    network = build_model(replace(config, num_steps=trained), data, trust)
+    network.num_steps = config.num_steps  # type: ignore[assignment]
+    return network
 
 
 def stored_network(

@@ -14,6 +14,7 @@ from tempreg.errors import RequestError
 from tempreg.export.c.graph import check_known
 from tempreg.export.c.library import Library, compiler
 from tempreg.export.errors import ExportError
+from tempreg.foreign import sees_later
 from tempreg.models.base import SpikingNetwork
 from tempreg.ops.cbuild import KernelUnavailable
 
@@ -47,6 +48,12 @@ def make_stepping(network: nn.Module, backend: str) -> Stepping:
     """The way that is asked for, or "auto"; RequestError where it can't be."""
     if backend not in ("auto", "torch", "events"):
         raise RequestError(f"unknown backend {backend!r}: choose one of auto, torch, events")
+    if name := sees_later(network):
+        raise RequestError(
+            f"{name} has psn neurons, whose spikes depend on later timesteps, so that there is no "
+            "answer before the last and a stream can't step it: take masked_psn or sliding_psn for "
+            "the neuron"
+        )
     if backend == "torch":
         return TorchStepping(network)
     parameter = next(network.parameters(), None)

@@ -20,7 +20,7 @@ from tempreg.config.dotted import leaves
 from tempreg.data import Augmentation, DataOptions, events_to_frames
 from tempreg.data.sources.embedded import nmnist_recordings
 from tempreg.functional import lif, trt_penalty
-from tempreg.models.base import NEURONS, STEPPED
+from tempreg.models.base import NEURONS, PARALLEL, STEPPED
 from tempreg.ops.dispatch import BACKENDS
 from tempreg.ops.spec import LIFSpec
 from tempreg.options import NeuronOptions
@@ -28,7 +28,7 @@ from tempreg.options.field import _test, check_option, setting
 from tempreg.options.neuron import CONSTANTS_OF, NeuronConstants, StepOptions
 from tempreg.surrogate import DERIVATIVES
 
-STEP_CONSTANTS = {"rho": 0.9, "jump": 0.2, "tau_syn": 2.0}
+STEP_CONSTANTS = {"rho": 0.9, "jump": 0.2, "tau_syn": 2.0, "order": 4}
 Refuse = Callable[[float], object]
 OBJECTS: list[tuple[str, tuple[float, ...], Refuse]] = [
     ("model.tau", (0.999, 1e19), lambda x: tempreg.LIF(tau=x)),
@@ -148,8 +148,9 @@ def test_sections_begin_with_what_has_a_name() -> None:
     assert list(settings["data"])[-4:] == ["fold", "reserve", "within_reserve", "own"]
     assert [*settings["model"]] == [
         "name", "tau", "v_threshold", "v_reset", "surrogate", "surrogate_param", "neuron", "norm",
-        "detach_reset", "rho", "jump", "tau_syn", "width", "depth", "heads", "poolings",
-        "recurrent", "channels", "readout", "dropout", "own", "wrap", "wrap_options", "weights",
+        "detach_reset", "rho", "jump", "tau_syn", "order", "width", "depth", "heads",
+        "poolings", "recurrent", "channels", "readout", "dropout", "own", "wrap", "wrap_options",
+        "weights",
     ]  # fmt: skip
 
 
@@ -189,10 +190,10 @@ def test_the_constants_of_a_neuron_are_the_same_for_people_checkers_and_kernels(
     hints = get_type_hints(NeuronOptions)
     assert all(hints[name] == kind for name, kind in known.items() if name != "surrogate")
     assert get_args(hints["surrogate"]) == tuple(DERIVATIVES)
-    assert get_args(hints["neuron"]) == (*NEURONS, *STEPPED)
+    assert get_args(hints["neuron"]) == (*NEURONS, *STEPPED, *PARALLEL)
     assert get_args(get_type_hints(RunConfig)["backend"]) == BACKENDS
     assert list(CONSTANTS_OF) == [item.name for item in fields(StepOptions)]
-    assert set(CONSTANTS_OF.values()) < set(STEPPED)
+    assert {kind for kinds in CONSTANTS_OF.values() for kind in kinds} < {*STEPPED, *PARALLEL}
 
 
 @pytest.mark.filterwarnings("default:.*should not be instantiated:DeprecationWarning")

@@ -21,7 +21,7 @@ from tempreg.models.base import SpikingNetwork
 from tempreg.models.layers import ConvNorm, ConvNormNeuron
 from tempreg.models.resnet import BasicBlock, ResNet19, SEWBlock, SEWResNet
 from tempreg.models.vgg import PlainNetwork
-from tempreg.neurons import IF, LIF, PLIF, Neuron
+from tempreg.neurons import IF, LIF, PLIF, PSN, Neuron
 
 Array = NDArray[np.float64]
 Kind = Literal["LAYER", "SUM_2X2", "MAX_3X3", "ADD", "LIST", "TOTAL", "HEAD"]
@@ -177,7 +177,8 @@ def check_known(model: nn.Module) -> None:
         (
             module
             for module in model.modules()
-            if hasattr(module, "initial_state") and type(module) not in (LIF, IF, PLIF)
+            if (hasattr(module, "initial_state") or isinstance(module, PSN))
+            and type(module) not in (LIF, IF, PLIF)
         ),
         None,
     )
