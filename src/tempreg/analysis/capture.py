@@ -23,8 +23,9 @@ IsNeuron = Callable[[str, nn.Module], bool]
 """Of a module's name and the module: whether it is a layer of spiking neurons."""
 
 
-def check_data(inputs: Any, targets: Any) -> None:
-    """ValueError unless inputs, all finite, and class indices [B] are tensors of as many samples.
+def check_data(inputs: Any, targets: Any, *, numbers: bool = False) -> None:
+    """ValueError unless inputs, all finite, and class indices [B] are tensors of as many samples;
+    or, where `numbers` will do, targets of a regression [B, D].
 
     A loader is refused: one that shuffles, augments or drops a rest gives other samples at each
     pass, and an analysis that passes over its data several times would mix them.
@@ -36,7 +37,8 @@ def check_data(inputs: Any, targets: Any) -> None:
                 "iterator may shuffle or augment, so that passes over the data would see different "
                 "samples and the numbers would not repeat; pass a fixed batch, without augmentation"
             )
-    if targets.ndim != 1 or targets.is_floating_point():
+    regression = numbers and targets.ndim == 2 and targets.is_floating_point()
+    if not regression and (targets.ndim != 1 or targets.is_floating_point()):
         raise ValueError(
             f"targets must be class indices [B] of an integer dtype, got {[*targets.shape]} "
             f"of {targets.dtype}"

@@ -132,7 +132,7 @@ def temporal_gradients(
         ValueError: bad arguments, data that aren't fixed tensors, a model without [T, B, C] or
             without neurons, or weights that are used outside their own layer's calls.
     """
-    check_data(inputs, targets)
+    check_data(inputs, targets, numbers=True)
     neurons, layers = find_neurons(model, is_neuron), split_layers(model)
     with evaluating(model):
         sums = GradientSums(model, neurons, layers, inputs, targets, objective, chunk)
@@ -146,7 +146,7 @@ def weight_gradients_by_step(
 
     See `temporal_gradients`.
     """
-    check_data(inputs, targets)
+    check_data(inputs, targets, numbers=True)
     with evaluating(model):
         return GradientSums(model, {}, split_layers(model), inputs, targets, objective, chunk).parts
 

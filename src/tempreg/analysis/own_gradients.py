@@ -97,7 +97,7 @@ def own_gradients(
         ValueError: no network, data that aren't fixed tensors, or a network that doesn't return
             [T, B, C] or has no neurons.
     """
-    check_data(inputs, targets)
+    check_data(inputs, targets, numbers=True)
     if not networks:
         raise ValueError("own_gradients needs a network, at one epoch at least")
     epochs = sorted(networks)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tempreg.cli.parser import Parser
-from tempreg.cli.tables import per_step_table
+from tempreg.cli.tables import scores_table
 from tempreg.cli.trust import add_trust, trust_from
 from tempreg.errors import one_line
 
@@ -15,7 +15,7 @@ def run(words: Sequence[str]) -> int:
     """The command; returns its exit code."""
     parser = Parser(
         prog="tempreg evaluate",
-        description="Accuracy of a finished run at every timestep.",
+        description="Accuracy of a finished run at every timestep; of numbers, R^2 and errors.",
     )
     parser.add_argument("run", type=Path, metavar="DIR", help="the run's folder")
     parser.add_argument("--split", default="test", choices=("train", "validation", "test"))
@@ -42,10 +42,10 @@ def run(words: Sequence[str]) -> int:
     if args.json:
         mark = {"chosen_on_test": True, "caution": CHOSEN_ON_TEST} if marked else {}
         mark |= {"cautions": cautions} if cautions else {}
-        told = {"split": args.split, "accuracy": result.accuracy, **asdict(result), **mark}
+        told = {"split": args.split, result.NAME: result.score, **asdict(result), **mark}
         print(json.dumps(told))
     else:
-        print(per_step_table({f"{args.split} accuracy": result.accuracy_per_step}))
+        print(scores_table(args.split, result.measured()))
         terms = "".join(f"  {one_line(name)} {value:.4f}" for name, value in result.terms.items())
         print(f"loss {result.loss:.4f}  ={terms}")
         for caution in (*cautions, *([CHOSEN_ON_TEST] if marked else ())):

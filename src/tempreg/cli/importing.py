@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tempreg.cli.parser import Parser, add_settings, config_from
-from tempreg.cli.tables import per_step_table
+from tempreg.cli.tables import scores_table
 
 
 def run(words: Sequence[str]) -> int:
@@ -49,7 +49,7 @@ def run(words: Sequence[str]) -> int:
     network, evaluation = scored(config)
     count = sum(p.numel() for p in network.parameters())
     print(f"{args.graph}: {count:,} weights, one timestep is {dt:g} s")
-    print(per_step_table({"test accuracy": evaluation.accuracy_per_step}))
+    print(scores_table("test", evaluation.measured()))
     write_text(args.out, config_text(config))
     print(f"settings: {args.out}; tempreg train {args.out} --out DIR goes on from these weights")
     return 0

@@ -16,7 +16,7 @@ from tempreg.cli.trust import add_trust, trust_from
 from tempreg.errors import one_line
 
 if TYPE_CHECKING:
-    from tempreg.runs.predict import Prediction, Predictor
+    from tempreg.runs.predict import Predictor
 
 
 def _parser(words: Sequence[str]) -> Parser:
@@ -61,6 +61,8 @@ def run(words: Sequence[str]) -> int:
     from tempreg.runs.predict import predictor
 
     predict = predictor(args.run, trust_code=trust_from(args))
+    if predict.numbers and args.top > 1:
+        parser.error("--top is of classes, and the run answers with numbers: leave it out")
     early = None
     if args.until is not None:
         early = Early(args.run, args.until, predict, trust_from(args))
@@ -119,50 +121,69 @@ def _answer(predict: Predictor, file: Path, args: argparse.Namespace, *, brief: 
     if args.json:
         print(json.dumps({"file": str(file), **_values(answer, args.top)}))
     elif brief:
-        print(f"{one_line(file)}  {_ranked(answer, args.top)}")
+        print(f"{one_line(file)}  {_last(answer, args.top)}")
     else:
         print(one_line(file))
-        pairs = zip(answer.classes, answer.confidences, strict=True)
-        for step, (name, confidence) in enumerate(pairs, 1):
-            mark = "  <- the answer" if step == len(answer.classes) else ""
-            print(f"  timestep {step:>3}  {one_line(name)}  {confidence:.1%}{mark}")
+        said = _by_step(answer)
+        for step, words in enumerate(said, 1):
+            mark = "  <- the answer" if step == len(said) else ""
+            print(f"  timestep {step:>3}  {words}{mark}")
         if args.top > 1:
-            print(f"  likeliest: {_ranked(answer, args.top)}")
+            print(f"  likeliest: {_last(answer, args.top)}")
     return None
 
 
 def _over_time(predict: Predictor, file: Path, args: argparse.Namespace) -> None:
-    """A line for each window, and how often each class was the answer."""
+    """A line for each window, and, of classes, how often each was the answer."""
     seen: Counter[str] = Counter()
     if not args.json:
         print(one_line(file))
     for window in predict.windows(file, args.window):
-        answer = window.prediction
-        name = "no event" if answer is None else answer.ranking[0][0]
-        seen[name] += 1
+        answer: Any = window.prediction
+        if not predict.numbers:
+            seen["no event" if answer is None else answer.ranking[0][0]] += 1
         if args.json:
             told = {} if answer is None else _values(answer, args.top)
             times = {"start": window.start, "end": window.end, "events": window.events}
             print(json.dumps({"file": str(file), **times, **told}))
             continue
-        said = "no event" if answer is None else _ranked(answer, args.top)
+        said = "no event" if answer is None else _last(answer, args.top)
         span = f"{window.start:>9.3f} to {window.end:.3f} s"
         print(f"  {span}  {said}  ({window.events:,} events)" if answer else f"  {span}  {said}")
-    if not args.json:
+    if seen and not args.json:
         total = sum(seen.values())
         shares = ", ".join(f"{one_line(n)} {c / total:.0%}" for n, c in seen.most_common())
         print(f"  of {total:,} windows: {shares}")
 
 
-def _ranked(answer: Prediction, top: int) -> str:
+def _last(answer: Any, top: int) -> str:
+    """After all timesteps: the likeliest classes, or the numbers."""
+    if hasattr(answer, "values"):
+        return _by_step(answer)[-1]
     return ", ".join(f"{one_line(name)} {share:.1%}" for name, share in answer.ranking[:top])
 
 
-def _values(answer: Prediction, top: int) -> dict[str, Any]:
-    values: dict[str, Any] = {"classes": answer.classes, "confidences": answer.confidences}
-    values["answer"] = answer.ranking[0][0]
-    if top > 1:
-        values["top"] = answer.ranking[:top]
+def _by_step(answer: Any) -> list[str]:
+    """What it says after each timestep, in words."""
+    if hasattr(answer, "values"):
+        names = [one_line(name) for name in answer.names]
+        return [
+            ", ".join(f"{name} {value:.6g}" for name, value in zip(names, values, strict=True))
+            for values in answer.values
+        ]
+    pairs = zip(answer.classes, answer.confidences, strict=True)
+    return [f"{one_line(name)}  {confidence:.1%}" for name, confidence in pairs]
+
+
+def _values(answer: Any, top: int) -> dict[str, Any]:
+    values: dict[str, Any]
+    if hasattr(answer, "values"):
+        values = {"names": answer.names, "values": answer.values, "answer": answer.values[-1]}
+    else:
+        values = {"classes": answer.classes, "confidences": answer.confidences}
+        values["answer"] = answer.ranking[0][0]
+        if top > 1:
+            values["top"] = answer.ranking[:top]
     if answer.doubts:
         values["doubts"] = answer.doubts
     return values

@@ -9,7 +9,7 @@ from typing import Any
 from tempreg.cautions import CHOSEN_ON_TEST
 from tempreg.cli.own import described, guessed_run
 from tempreg.cli.parser import Parser, add_settings, config_from, with_flags
-from tempreg.cli.tables import per_step_table
+from tempreg.cli.tables import scores_table
 from tempreg.cli.trust import add_trust, trust_in_settings
 from tempreg.errors import one_line
 
@@ -67,20 +67,31 @@ def run(words: Sequence[str]) -> int:
         return 0  # one of several that train together
     if finished:
         print(f"the run in {args.out} was finished already")
-    print(per_step_table({"test accuracy": summary["accuracy_per_step"]}))
-    held_out = summary["val_accuracy"]
-    said = "" if held_out is None else f"  validation {held_out:.2%}"
-    print(f"train {summary['train_accuracy']:.2%}{said}", end="")
-    print(f"  test {summary['test_accuracy']:.2%}  (epoch {summary['kept_epoch']})  {args.out}")
+    print(scores_table("test", summary))
+    print(f"{_scores(summary)}  (epoch {summary['kept_epoch']})  {args.out}")
     _say_what_limits(summary, config.patience)
     return 0
+
+
+def _scores(summary: dict[str, Any]) -> str:
+    """Of every split, with all timesteps."""
+    name = "accuracy" if "test_accuracy" in summary else "r2"
+    found = {"train": "train", "validation": "val", "test": "test"}
+    values = {split: summary[f"{short}_{name}"] for split, short in found.items()}
+    shown = {
+        k: f"{v:.2%}" if name == "accuracy" else f"{v:.4f}"
+        for k, v in values.items()
+        if v is not None
+    }
+    said = "  ".join(f"{split} {value}" for split, value in shown.items())
+    return said if name == "accuracy" else f"R^2: {said}"
 
 
 def _say_what_limits(summary: dict[str, Any], patience: int) -> None:
     """What a person must know beside the accuracies."""
     if summary.get("stopped_early"):
         print(
-            f"stopped after epoch {summary['epochs']}: no better validation accuracy for "
+            f"stopped after epoch {summary['epochs']}: no better on validation for "
             f"{patience} epochs"
         )
     for caution in summary.get("cautions", ()):

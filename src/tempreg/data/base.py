@@ -1,7 +1,7 @@
 """What training needs of a data set: three splits that give batches, and how they look.
 
 Shapes: a batch of images is [B, C, H, W]; of event frames [T, B, C, H, W], time first; both
-float32. Targets are class indices [B], int64.
+float32. Targets are class indices [B], int64; or, of a regression, numbers [B, D], float32.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Split(ABC):
     """One part of a data set. Subclass it to read from somewhere else than memory."""
 
     targets: Tensor
-    """Class indices of all samples, int64 [N]."""
+    """Class indices of all samples, int64 [N]; or numbers, float32 [N, D]."""
     blank: float | Tensor = 0.0
     """What the inputs hold where nothing was seen, black or no event: one value or [C, 1, 1]."""
 
@@ -41,10 +41,22 @@ class Split(ABC):
         """Which item each sample is, int64 [N]: the same in every resampling of the data."""
         return torch.arange(len(self))
 
+    @property
+    def numbers(self) -> int:
+        """D, where the targets are numbers; 0 where they are classes."""
+        return self.targets.shape[1] if self.targets.ndim == 2 else 0
+
+    @property
+    def strata(self) -> Tensor:
+        """What parts are drawn by, int64 [N]: the classes; of numbers all are of one."""
+        return self.targets.new_zeros(len(self)).long() if self.numbers else self.targets
+
     def __len__(self) -> int:
         return len(self.targets)
 
     def __repr__(self) -> str:
+        if self.numbers:
+            return f"<{type(self).__name__}: {len(self):,} samples of {self.numbers} numbers>"
         counts = torch.bincount(self.targets).tolist() if len(self) else []
         shown = ", ".join(f"{count:,}" for count in counts[:10]) + ", ..." * (len(counts) > 10)
         return f"<{type(self).__name__}: {len(self):,} samples, by class {shown or 'none'}>"
@@ -84,7 +96,7 @@ class ArraySplit(Split):
 
     Args:
         values: [N, C, H, W] or [N, T, C, H, W], any real dtype.
-        targets: [N], integer.
+        targets: [N], integer; or numbers [N, D].
         scale, offset: applied after the conversion to float32; one value, or one a channel.
     """
 
@@ -98,7 +110,8 @@ class ArraySplit(Split):
     ) -> None:
         if len(values) != len(targets):
             raise ValueError(f"{len(values)} samples but {len(targets)} targets")
-        self.values, self.targets = values, targets.long()
+        self.values = values
+        self.targets = targets.float() if targets.ndim == 2 else targets.long()
         self.finishing = finishing(scale, offset)
         self.blank = by_channel(offset)
         self.croppable = values.ndim == 4 and values.dtype == torch.uint8
@@ -140,7 +153,8 @@ class DataSet:
     Attributes:
         name: as in the configuration.
         train, validation, test: the splits; validation is never part of the others.
-        classes: one name each, in the order of the class indices.
+        classes: one name each, in the order of the class indices; of a regression, names of its D
+            numbers.
         in_channels: C of the inputs (2 for events: OFF, ON).
         input_size: (H, W).
         reading: how a file becomes one more sample; None: there is no such way.
@@ -169,7 +183,14 @@ class DataSet:
         classes = ", ".join(self.classes[:4]) + (", ..." if len(self.classes) > 4 else "")
         height, width = self.input_size
         shape = f"{self.in_channels} x {height} x {width}"
+        if self.numbers:
+            return f"<DataSet {self.name}: {sizes}; {self.numbers} numbers ({classes}); {shape}>"
         return f"<DataSet {self.name}: {sizes}; {len(self.classes)} classes ({classes}); {shape}>"
+
+    @property
+    def numbers(self) -> int:
+        """D, of a regression; 0 where targets are classes."""
+        return self.train.numbers
 
     def split(self, name: str) -> Split:
         """A split by its name."""

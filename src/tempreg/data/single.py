@@ -27,6 +27,7 @@ def describe(data: DataSet) -> dict[str, Any]:
         "remarks": list(data.remarks),
         "cautions": list(data.cautions),
         "skipped": list(data.skipped),
+        **({"targets": "numbers"} if data.numbers else {}),
     }
 
 
@@ -43,13 +44,15 @@ def described(values: dict[str, Any]) -> DataSet:
     reading = values["reading"]
     if reading is not None:
         reading = _reading(reading, channels, (height, width))
-    none = ArraySplit(torch.empty(0, channels, height, width), torch.empty(0))
     name, classes = values["name"], values["classes"]
     if not isinstance(name, str):
         raise ValueError(f"name is no text but {name!r}")
     if not isinstance(classes, list) or not classes:
         raise ValueError("classes must be a list of names, one at least")
     names = tuple(map(str, classes))
+    numbers = values.get("targets") == "numbers"
+    targets = torch.empty(0, len(names)) if numbers else torch.empty(0)
+    none = ArraySplit(torch.empty(0, channels, height, width), targets)
     return DataSet(name, none, none, none, names, channels, (height, width), reading)
 
 

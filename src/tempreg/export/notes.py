@@ -25,6 +25,9 @@ _NORMALISED = {
 READOUT = "the class is the largest mean of the logits over the timesteps"
 
 
+ESTIMATE = "the answer is their mean over the timesteps"
+
+
 def notes_of(request: Request, shape: str) -> dict[str, str]:
     """Everything that a user of the file needs, by name.
 
@@ -38,7 +41,7 @@ def notes_of(request: Request, shape: str) -> dict[str, str]:
         "input": f"{shape}: {_values(request)}",
         "prepare": _prepared(request),
         "timesteps": f"{request.network.num_steps}, {steps}",
-        "output": f"logits; {READOUT}",
+        "output": f"numbers; {ESTIMATE}" if request.numbers else f"logits; {READOUT}",
         "classes": "\n".join(map(one_line, request.classes)),
     }
     if request.reading is not None and request.reading.kind == "images":
@@ -56,7 +59,7 @@ def told(notes: dict[str, str]) -> list[str]:
         f"input: {notes['input']}",
         f"prepare: {notes['prepare']}",
         f"output: {notes['output']}",
-        f"classes: {named}{more}",
+        f"{'numbers' if notes['output'].endswith(ESTIMATE) else 'classes'}: {named}{more}",
     ]
 
 

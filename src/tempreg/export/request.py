@@ -34,6 +34,7 @@ class Request:
         int8: whole numbers in place of float32; only of a format that has it.
         reading: how a file becomes an input; None: the data set can't say.
         options: how the run's data was read; with `reading`.
+        numbers: whether the outputs are numbers, of a regression, and no logits.
         raw: images go in as the network takes them, standardised; else as pixels of 0 to 255.
     """
 
@@ -52,6 +53,7 @@ class Request:
     reading: Reading | None = None
     options: DataOptions | None = None
     raw: bool = False
+    numbers: bool = False
 
     @property
     def scaling(self) -> tuple[float | Tensor, float | Tensor] | None:

@@ -16,6 +16,7 @@ from tempreg.objectives.rate import RateLoss
 from tempreg.objectives.regularised import Regularised
 from tempreg.objectives.select import selected_parameters
 from tempreg.objectives.smoothed import Smoothed
+from tempreg.objectives.squared import SquaredLoss, Supervise
 from tempreg.objectives.step import StepLoss
 from tempreg.objectives.strong_weak import StrongWeakLoss
 from tempreg.objectives.tet import TETLoss
@@ -32,11 +33,13 @@ class Making(NamedTuple):
         options: its settings.
         model: whose weights are penalised; for "l2" as they were drawn, for it is matched to them.
         num_steps: T, which "l2" is matched at.
+        numbers: whether targets are numbers, so that the loss is a squared error.
     """
 
     options: ObjectiveOptions
     model: nn.Module
     num_steps: int
+    numbers: bool = False
 
 
 def _trt(base: Objective, making: Making) -> Objective:
@@ -87,14 +90,42 @@ ADDITIONS: dict[str, Callable[[Objective, Making], Objective]] = {
 """In the order in which they are added, each to all that stands before it."""
 
 
+OF_NUMBERS: dict[str, Supervise] = {"rate": "mean", "step": "step", "anytime": "anytime"}
+"""The bases that a regression has, and what its squared error is of."""
+_PENALTIES = ("trt", "l2", "l2n")
+
+
 def named_objective(name: ObjectiveName, making: Making) -> Objective:
     """The objective of a name that is not of the user's own.
 
+    Of numbers, the squared error takes the place of the cross-entropy, and is TRT's third part
+    already.
+
     Raises:
-        ValueError: a penalty that selects no parameter.
+        ValueError: a penalty that selects no parameter; of numbers, a term that is of classes.
     """
-    objective = BASES[name.base](making.options)
+    if making.numbers:
+        _check_of_numbers(name)
+        objective: Objective = SquaredLoss(supervise=OF_NUMBERS[name.base])
+        name = ObjectiveName(name.base, name.additions - {"mse"})
+    else:
+        objective = BASES[name.base](making.options)
     for term, add in ADDITIONS.items():
         if term in name.additions:
             objective = add(objective, making)
     return objective
+
+
+def _check_of_numbers(name: ObjectiveName) -> None:
+    """ValueError where an objective is of classes, and the targets are numbers."""
+    said = "+".join((name.base, *(t for t in ADDITIONS if t in name.additions)))
+    if name.base not in OF_NUMBERS or name.additions - {"mse", *_PENALTIES}:
+        raise ValueError(
+            f"objective {said} is of classes, and the targets are numbers: take "
+            f"{', '.join(OF_NUMBERS)} or trt, alone or with {', '.join(_PENALTIES)}"
+        )
+    if "mse" in name.additions and not name.additions & {*_PENALTIES}:
+        raise ValueError(
+            f"objective {said}: of numbers the squared error is the whole loss already, so take "
+            f"{name.base}"
+        )

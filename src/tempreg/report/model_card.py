@@ -92,11 +92,14 @@ def published_card(text: str) -> str:
 
 
 def _head(facts: CardFacts) -> dict[str, Any]:
-    steps = facts.summary["accuracy_per_step"]
+    name = _score(facts)
+    steps = facts.summary[f"{name}_per_step"]
     task = {"type": "image-classification", "name": "Classification"}
+    if name == "r2":
+        task = {"type": "other", "name": "Regression"}
     mark = ", of an epoch chosen on the test set" if facts.summary.get("chosen_on_test") else ""
     metrics = [
-        {"type": "accuracy", "name": f"Test accuracy after timestep {t}{mark}", "value": value}
+        {"type": name, "name": f"Test {_SCORES[name]} after timestep {t}{mark}", "value": value}
         for t, value in enumerate(steps, 1)
     ]
     tags = ["spiking-neural-network", "neuromorphic", facts.network, facts.objective]
@@ -107,7 +110,7 @@ def _head(facts: CardFacts) -> dict[str, Any]:
         "license": "unknown",
         "tags": tags,
         "datasets": [facts.dataset],
-        "metrics": ["accuracy"],
+        "metrics": [name],
         "model-index": [
             {
                 "name": facts.name,
@@ -130,11 +133,12 @@ def _body(facts: CardFacts) -> str:
     named = [f"“{name}”" if "," in name else name for name in facts.classes[:_MOST_CLASSES]]
     classes = ", ".join(map(markdown_text, named))
     more = len(facts.classes) - _MOST_CLASSES
+    does = "tells {} classes apart" if _score(facts) == "accuracy" else "estimates {} numbers"
     return f"""# {network} on {dataset}, trained with {objective}
 
 A spiking neural network of {facts.parameters:,} parameters that runs for
-{len(facts.summary["accuracy_per_step"])} timesteps
-and tells {len(facts.classes)} classes apart: {classes}{f" and {more} more" if more > 0 else ""}.
+{len(facts.summary[f"{_score(facts)}_per_step"])} timesteps
+and {does.format(len(facts.classes))}: {classes}{f" and {more} more" if more > 0 else ""}.
 
 {_results(facts)}
 {_training(facts)}
@@ -143,10 +147,13 @@ and tells {len(facts.classes)} classes apart: {classes}{f" and {more} more" if m
 
 def _results(facts: CardFacts) -> str:
     summary = facts.summary
+    name = _score(facts)
+    of = "sum of the logits" if name == "accuracy" else "mean of the outputs"
+    said = _SCORES[name][:1].upper() + _SCORES[name][1:]
     accuracy = Table(
-        "Accuracy on the test split, of the sum of the logits up to each timestep",
-        ["Timesteps used", "Test accuracy"],
-        [[str(t), f"{value:.2%}"] for t, value in enumerate(summary["accuracy_per_step"], 1)],
+        f"{said} on the test split, of the {of} up to each timestep",
+        ["Timesteps used", f"Test {_SCORES[name]}"],
+        [[str(t), _value(name, v)] for t, v in enumerate(summary[f"{name}_per_step"], 1)],
         frozenset({0, 1}),
     )
     return f"""## Results
@@ -178,6 +185,7 @@ Which licence these weights may have is for whoever trained them to say; the hea
 
 def _use(facts: CardFacts) -> str:
     files = facts.kind is not None
+    given, made = ("labels", "logits") if _score(facts) == "accuracy" else ("numbers", "outputs")
     code = [name for name in (facts.network, facts.objective, facts.dataset) if ":" in name]
     flag, trust = (" --trust-code", ", trust_code=True") if code else ("", "")
     said = (
@@ -202,8 +210,8 @@ import torch
 from tempreg.runs import load_run
 
 config, data, network, objective = load_run(Path("."){trust})
-frames, labels = data.test.batch(torch.arange(4))
-logits = network(frames)  # [timesteps, 4, {len(facts.classes)}]
+frames, {given} = data.test.batch(torch.arange(4))
+{made} = network(frames)  # [timesteps, 4, {len(facts.classes)}]
 ```
 """
 
@@ -218,8 +226,8 @@ def _choice(facts: CardFacts) -> str:
 
 def _chosen(facts: CardFacts) -> str:
     """What the weights were chosen by."""
-    summary = facts.summary
-    trained = f"Training accuracy {summary['train_accuracy']:.2%}"
+    summary, name = facts.summary, _score(facts)
+    trained = f"Training {_SCORES[name]} {_value(name, summary[f'train_{name}'])}"
     items = f"The test split has {facts.samples:,} items"
     if summary.get("chosen_on_test"):
         return (
@@ -227,10 +235,22 @@ def _chosen(facts: CardFacts) -> str:
             f"the test accuracy is {summary['test_accuracy_at_last_epoch']:.2%}.\n{trained}; no "
             "validation data was held out."
         )
-    if summary["val_accuracy"] is None:
+    if summary[f"val_{name}"] is None:
         return f"{items}; nothing was chosen by it.\n{trained}; no validation data was held out."
-    validation = f"validation {summary['val_accuracy']:.2%}"
+    validation = f"validation {_value(name, summary[f'val_{name}'])}"
     return f"{items}; nothing was chosen by it.\n{trained}, {validation}."
+
+
+_SCORES = {"accuracy": "accuracy", "r2": "R²"}
+"""What a card says how good a network is by: of classes, and of numbers."""
+
+
+def _score(facts: CardFacts) -> str:
+    return "accuracy" if "accuracy_per_step" in facts.summary else "r2"
+
+
+def _value(name: str, value: float) -> str:
+    return f"{value:.2%}" if name == "accuracy" else f"{value:.4f}"
 
 
 def _shown(value: Any) -> str:

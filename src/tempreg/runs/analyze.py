@@ -48,6 +48,10 @@ ANALYSES: dict[str, Analysis] = {
 }
 
 
+OF_NUMBERS = ("gradients", "spikes")
+"""Those that a run has whose answers are numbers."""
+
+
 def analyze_run(
     path: Path,
     quantities: Sequence[str],
@@ -98,6 +102,8 @@ def analyze_run(
         say=say,
         trust=as_trust(trust_code),
     )
+    if material.data.numbers:
+        quantities = _of_numbers(path, quantities, say)
     results: dict[str, Result] = {}
     with arithmetic(next(material.model.parameters()).device.type, tf32=False):
         for quantity in quantities:
@@ -151,6 +157,20 @@ def _material(
         trust=trust,
         **how,
     )
+
+
+def _of_numbers(path: Path, quantities: Sequence[str], say: Say) -> list[str]:
+    """The analyses that don't ask for classes; ConfigError where none is left."""
+    kept = [name for name in quantities if name in OF_NUMBERS]
+    left = ", ".join(name for name in quantities if name not in OF_NUMBERS)
+    if not kept:
+        raise ConfigError(
+            f"the run in {path} answers with numbers, and {left} is of classes: choose of "
+            f"{', '.join(OF_NUMBERS)}"
+        )
+    if left:
+        say(f"left out, for these are of classes, and the run answers with numbers: {left}")
+    return kept
 
 
 def _check(quantities: Sequence[str], counts: dict[str, int], estimator: str, labels: str) -> None:

@@ -36,6 +36,7 @@ def audit_run(
     parameter = next(network.parameters(), None)
     if parameter is not None:
         x = x.to(parameter.dtype)
-    found = audit(network, x, targets=targets, seed=seed, compiled=compiled)
+    given = None if data.numbers else targets
+    found = audit(network, x, targets=given, seed=seed, compiled=compiled)
     checks = found.checks | protocol(path, config, data)
     return replace(found, model=f"{path.resolve().name} ({found.model})", checks=checks)

@@ -68,6 +68,8 @@ def build_data(config: RunConfig, trust: Trust = NOTHING) -> DataSet:
 def arranged(config: RunConfig, data: DataSet) -> DataSet:
     """A data set, resampled where the settings ask for that."""
     settings = config.data
+    if data.numbers:
+        _check_of_numbers(config, data)
     if settings.folds:
         data = cross_validation(
             data,
@@ -91,6 +93,21 @@ def arranged(config: RunConfig, data: DataSet) -> DataSet:
             "every timestep: leave it out"
         )
     return usable(data, validation=settings.validation > 0)
+
+
+def _check_of_numbers(config: RunConfig, data: DataSet) -> None:
+    """ConfigError for settings that are of classes, where the targets are numbers."""
+    given = {
+        "balance": config.balance,
+        "augment.mixup": config.augment.mixup,
+        "augment.cutmix": config.augment.cutmix,
+        "fisher_every": config.fisher_every,
+        "keep best-on-test": config.keep == "best-on-test",
+    }
+    if found := [name for name, value in given.items() if value]:
+        raise ConfigError(
+            f"{found[0]} is of classes, and the targets of {data.name} are numbers: leave it out"
+        )
 
 
 def build_options(config: RunConfig) -> DataOptions:
@@ -213,10 +230,13 @@ def load_first_weights(config: RunConfig, model: nn.Module) -> WeightsReport | N
     return load_weights(model, Path(config.model.weights).expanduser())
 
 
-def build_objective(config: RunConfig, model: nn.Module, trust: Trust = NOTHING) -> Objective:
+def build_objective(
+    config: RunConfig, model: nn.Module, trust: Trust = NOTHING, numbers: int = 0
+) -> Objective:
     """The loss; `model` must have the weights that it was built with, for "l2" is matched to them.
 
-    Of code, only what `trust` lets run. ConfigError where a class of the user's can't be had.
+    Of code, only what `trust` lets run; `numbers`: as of the data set.
+    ConfigError where a class of the user's can't be had.
     """
     options = config.objective
     name = parse_objective(options.name)
@@ -227,7 +247,7 @@ def build_objective(config: RunConfig, model: nn.Module, trust: Trust = NOTHING)
             f"objective.own is for objectives of your own, as my_loss:Loss, and {options.name} is "
             "none"
         )
-    return named_objective(name, Making(options, model, config.num_steps))
+    return named_objective(name, Making(options, model, config.num_steps, numbers=numbers > 0))
 
 
 def weigh_classes(config: RunConfig, objective: Objective, data: DataSet) -> None:
@@ -242,6 +262,11 @@ def weigh_classes(config: RunConfig, objective: Objective, data: DataSet) -> Non
     options = config.objective
     if not options.weigh_classes and options.class_weights is None:
         return
+    if data.numbers:
+        raise ConfigError(
+            f"objective.weigh_classes and class_weights are of classes, and the targets of "
+            f"{data.name} are numbers: leave them out"
+        )
     if is_own(options.name):
         raise ConfigError(
             f"objective.weigh_classes and class_weights are for objectives by name, and "

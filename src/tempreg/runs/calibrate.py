@@ -45,6 +45,11 @@ def calibrate_run(
     if score not in SCORES:
         raise RequestError(f"unknown score {score!r}: choose one of {', '.join(SCORES)}")
     config, data, network, _ = load_run(path, trust_code=trust_code)
+    if data.numbers:
+        raise RequestError(
+            f"the run in {path} answers with numbers, and what is calibrated is how sure it is of "
+            "a class"
+        )
     if name := sees_later(network):
         raise RequestError(
             f"the run in {path} can't answer early: {name} has psn neurons, whose spikes depend on "

@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+from tempreg.data import DataSet
 from tempreg.errors import RequestError
 from tempreg.export.formats import FORMATS, HUB
 from tempreg.export.request import Request
@@ -50,9 +51,7 @@ def export_run(
     network: Any
     config, data, network = stored_network(path, trust_code=trust_code)
     network.float().eval()
-    file = out if out is not None else path / f"model{FORMATS[kind].suffix}"
-    if not file.parent.is_dir() or file.is_dir():
-        raise RequestError(f"--out {file}: give a file's name in a folder that exists")
+    file = _file(path, kind, out, data)
     run, reading = RunDirectory(path), data.reading
     request = Request(
         network,
@@ -69,13 +68,28 @@ def export_run(
         reading=reading,
         options=build_options(config),
         raw=raw,
+        numbers=bool(data.numbers),
     )
     said = importlib.import_module(f"tempreg.export.{FORMATS[kind].module}").write(request)
     return [
         f"weights: {run.weights}{_epoch(run)}",
         *said,
-        f"{file}: {config.model.name}, {len(data.classes)} classes",
+        f"{file}: {config.model.name}, {len(data.classes)} "
+        + ("numbers" if data.numbers else "classes"),
     ]
+
+
+def _file(path: Path, kind: str, out: Path | None, data: DataSet) -> Path:
+    """Where the network goes; RequestError where it can't, or not in this format."""
+    if data.numbers and kind == "c":
+        raise RequestError(
+            f"--format c answers with a class, and the run in {path} with numbers: take onnx, "
+            "torch or nir"
+        )
+    file = out if out is not None else path / f"model{FORMATS[kind].suffix}"
+    if not file.parent.is_dir() or file.is_dir():
+        raise RequestError(f"--out {file}: give a file's name in a folder that exists")
+    return file
 
 
 def _check(kind: str, *, stateful: bool, prefix: str | None, int8: bool, raw: bool) -> None:

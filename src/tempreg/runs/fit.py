@@ -175,7 +175,7 @@ def _made(config: RunConfig, run: RunDirectory, trust: Trust, given: Given) -> P
         check_batches(config, data, built)
         taken = None if run.checkpoint.exists() else load_first_weights(config, built)
         network = with_sync_batch_norm(built) if config.sync_batch_norm else built
-        objective = given.objective or build_objective(config, network, trust)
+        objective = given.objective or build_objective(config, network, trust, data.numbers)
         weigh_classes(config, objective, data)
         if sees_later(network):
             data = replace(data, cautions=(*data.cautions, SEES_LATER))

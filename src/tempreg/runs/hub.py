@@ -31,7 +31,7 @@ CONFIG = "config.json"
 GRAPH = "network.nir"
 _PRIVATE = {"data": ("path",), "model": ("weights",)}
 """Settings that are places on this machine, by section."""
-_READ = ("name", "classes", "in_channels", "input_size", "reading", "cautions")
+_READ = ("name", "classes", "in_channels", "input_size", "reading", "cautions", "targets")
 """Of data.json; what else is there is about single files."""
 
 

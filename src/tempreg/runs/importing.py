@@ -9,11 +9,12 @@ from torch import nn
 from tempreg.config import RunConfig
 from tempreg.config.schema import ModelConfig
 from tempreg.interop.nir_graphs import FromNIR
-from tempreg.objectives import RateLoss
+from tempreg.objectives import Objective, RateLoss, SquaredLoss
 from tempreg.runs.build import build_data, build_model
 from tempreg.runs.own.network import check_network
 from tempreg.runs.own.trust import EVERYTHING, NIR
-from tempreg.training.evaluate import Evaluation, evaluate
+from tempreg.training.evaluate import evaluate
+from tempreg.training.scored import Scored
 
 
 def imported_model(file: Path, dt: float | None = None) -> tuple[ModelConfig, float]:
@@ -27,7 +28,7 @@ def imported_model(file: Path, dt: float | None = None) -> tuple[ModelConfig, fl
     return ModelConfig(name=NIR, own={"file": str(path), "dt": network.dt}), network.dt
 
 
-def scored(config: RunConfig) -> tuple[nn.Module, Evaluation]:
+def scored(config: RunConfig) -> tuple[nn.Module, Scored]:
     """The network that the settings name, and what it scores on the test split.
 
     Raises:
@@ -36,5 +37,6 @@ def scored(config: RunConfig) -> tuple[nn.Module, Evaluation]:
     data = build_data(config)
     network = build_model(config, data, EVERYTHING)
     check_network(config, data, network)
-    totals = evaluate(network, RateLoss(), data.test, batch_size=config.batch_size)
+    loss: Objective = SquaredLoss(supervise="mean") if data.numbers else RateLoss()
+    totals = evaluate(network, loss, data.test, batch_size=config.batch_size)
     return network, totals.evaluation()

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from tempreg.analysis.gradient_sums import Loss
 from tempreg.config import RunConfig
 from tempreg.data import DataSet
-from tempreg.objectives import Objective, RateLoss, TETLoss, TRTLoss
+from tempreg.objectives import Objective, RateLoss, SquaredLoss, TETLoss, TRTLoss
+from tempreg.objectives.squared import Supervise
 from tempreg.runs.build import build_model
 from tempreg.runs.own.trust import Trust
 from tempreg.training.checkpoint import restore_weights
@@ -63,7 +64,11 @@ class Material:
     trust: Trust
 
     def objectives(self) -> dict[str, Loss]:
-        """Rate, per-step cross-entropy, TET and TRT, with the settings of the run."""
+        """Rate, per-step cross-entropy, TET and TRT, with the settings of the run; of numbers,
+        squared errors of the mean, of each timestep and of the mean so far."""
+        if self.data.numbers:
+            named: dict[str, Supervise] = {"rate": "mean", "step": "step", "anytime": "anytime"}
+            return {name: SquaredLoss(supervise=of) for name, of in named.items()}
         s = self.config.objective
         return {
             "rate": RateLoss(),

@@ -18,6 +18,7 @@ from tempreg.report.study_figures import lines_figure
 from tempreg.report.svg import page_style
 from tempreg.runs.answers import Answers, classes_of, classes_section, in_words, read_answers
 from tempreg.runs.early_page import early_section
+from tempreg.runs.estimated_page import ESTIMATED, estimated_sections
 from tempreg.runs.mistakes import mistakes_section
 from tempreg.training.run_directory import RunDirectory
 
@@ -30,10 +31,18 @@ _SUMMARY = (
     ("train_accuracy", "Training accuracy", "percent"),
     ("test_accuracy_at_last_epoch", "Test accuracy of the last epoch, not chosen", "percent"),
     ("generalization_gap", "Training minus test accuracy", "percent"),
+    ("test_r2", "Test R², all timesteps", "plain"),
+    ("mean_r2_over_steps", "Test R², mean over timesteps", "plain"),
+    ("val_r2", "Validation R²", "plain"),
+    ("train_r2", "Training R²", "plain"),
+    ("test_mse", "Test mean squared error", "plain"),
+    ("val_mse", "Validation mean squared error", "plain"),
+    ("train_mse", "Training mean squared error", "plain"),
     ("test_loss", "Test loss", "plain"),
     ("epochs", "Epochs", "plain"),
     ("best_val_epoch", "Best epoch by validation", "plain"),
     ("best_val_accuracy", "Validation accuracy there", "percent"),
+    ("best_val_r2", "Validation R² there", "plain"),
     ("seconds", "Training time in seconds", "plain"),
     ("peak_memory_mb", "Peak memory in MiB", "plain"),
 )
@@ -141,6 +150,7 @@ def _summary(summary: dict[str, Any], answers: Answers | None) -> Section:
         "Result",
         [
             *([] if answers is None else [f"{in_words(answers)} {_gap(summary)}".strip()]),
+            *([ESTIMATED] if "test_r2" in summary else []),
             *(f"{said[:1].upper()}{said[1:]}." for said in summary.get("cautions", ())),
         ],
         [Table("With the weights that were kept", ["Figure", "Value"], rows, frozenset({1}))],
@@ -150,7 +160,7 @@ def _summary(summary: dict[str, Any], answers: Answers | None) -> Section:
 def _steps(summary: dict[str, Any]) -> list[Section]:
     values = numbers(summary.get("accuracy_per_step"))
     if values is None:
-        return []
+        return estimated_sections(summary)
     shown = [100 * v for v in values]
     series = {"test": (list(range(1, len(shown) + 1)), shown)}
     words = ", ".join(f"{percent(v)} after {t}" for t, v in enumerate(values, 1))
@@ -164,7 +174,12 @@ def _steps(summary: dict[str, Any]) -> list[Section]:
 
 def _curves(metrics: list[dict[str, Any]]) -> Section:
     pictures = []
-    for key, words, factor in (("loss", "loss", 1), ("accuracy", "accuracy in %", 100)):
+    for key, words, factor in (
+        ("loss", "loss", 1),
+        ("accuracy", "accuracy in %", 100),
+        ("r2", "R²", 1),
+        ("mean_squared_error", "mean squared error", 1),
+    ):
         series: dict[str, tuple[list[float], list[float]]] = {}
         for line in metrics:
             value = line.get(key)
@@ -177,7 +192,7 @@ def _curves(metrics: list[dict[str, Any]]) -> Section:
                 f"{split} from {y[0]:.4g} to {y[-1]:.4g}" for split, (_, y) in series.items()
             )
             figure = lines_figure(series, "epoch", words)
-            pictures.append(Picture(figure, f"{words.capitalize()} by epoch", f"{ends}."))
+            pictures.append(Picture(figure, f"{words[:1].upper()}{words[1:]} by epoch", f"{ends}."))
     text = [] if pictures else ["Not measured: no epoch has ended."]
     return Section("Training", text, pictures=pictures)
 

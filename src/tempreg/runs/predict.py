@@ -56,6 +56,25 @@ class Prediction:
 
 @final
 @dataclass(frozen=True)
+class Estimate:
+    """The numbers that a network of a regression gives for one file.
+
+    Attributes:
+        names: of the D numbers.
+        values: after each timestep, the mean of the outputs so far, [T][D].
+        doubts: see `Prediction`.
+    """
+
+    names: tuple[str, ...]
+    values: list[list[float]]
+    doubts: tuple[str, ...] = ()
+
+
+Answer = Prediction | Estimate
+
+
+@final
+@dataclass(frozen=True)
 class Window:
     """A part of a recording.
 
@@ -68,7 +87,7 @@ class Window:
     start: float
     end: float
     events: int
-    prediction: Prediction | None
+    prediction: Answer | None
 
 
 @final
@@ -82,13 +101,15 @@ class Predictor:
         reading: Reading,
         options: DataOptions,
         device: torch.device | str,
+        *,
+        numbers: bool = False,
     ) -> None:
-        self.network, self.classes = network.to(device), classes
+        self.network, self.classes, self.numbers = network.to(device), classes, numbers
         self.reading, self.options, self.device = reading, options, device
         self._dtype = next(network.parameters()).dtype
         self._late = (NO_EARLY,) if sees_later(network) else ()
 
-    def __call__(self, file: Path) -> Prediction:
+    def __call__(self, file: Path) -> Answer:
         """What the run says of a file.
 
         Raises:
@@ -148,7 +169,7 @@ class Predictor:
         part = slice(int(edges[0]), int(edges[-1]))
         offsets = np.concatenate([[0], np.cumsum(sizes[sizes > 0])])
         t, x, y, p = (getattr(recording, name)[part] for name in "txyp")
-        answers: Iterator[Prediction] = iter(())
+        answers: Iterator[Answer] = iter(())
         if len(offsets) > 1:
             pieces = Recordings(t, x, y, p, offsets, recording.sensor_size)
             frames = self.reading.frames(pieces, self.options, str(file))
@@ -171,13 +192,16 @@ class Predictor:
         return mine, len(found) - len(mine)
 
     @torch.no_grad()
-    def _answers(self, x: Tensor, where: str) -> list[Prediction]:
+    def _answers(self, x: Tensor, where: str) -> list[Answer]:
         with arithmetic(torch.device(self.device).type, tf32=False):
             logits = self.network(x.to(self.device, self._dtype))
         if not torch.isfinite(logits).all():
             raise DataError(f"{where}: the network of the run answers with numbers not finite")
         steps = torch.arange(1, len(logits) + 1, device=logits.device)[:, None, None]
-        shares = (logits.cumsum(0) / steps).softmax(dim=-1)
+        means = logits.cumsum(0) / steps
+        if self.numbers:
+            return [Estimate(self.classes, each.tolist()) for each in means.unbind(1)]
+        shares = means.softmax(dim=-1)
         best, index = shares.max(dim=-1)
         return [self._one(shares[-1, i], best[:, i], index[:, i]) for i in range(logits.shape[1])]
 
@@ -203,4 +227,5 @@ def predictor(path: Path, *, trust_code: bool | Trust = False) -> Predictor:
             f"the data set {data.name} of the run in {path} has no way to read single files"
         )
     options = build_options(config)
-    return Predictor(network, data.classes, data.reading, options, device_type(config))
+    device, numbers = device_type(config), bool(data.numbers)
+    return Predictor(network, data.classes, data.reading, options, device, numbers=numbers)

@@ -31,9 +31,10 @@ from tempreg.runs.own.record import records, warn_of_changed_code
 from tempreg.runs.own.trust import Trust, as_trust, code_in
 from tempreg.training.arithmetic import arithmetic
 from tempreg.training.checkpoint import restore_weights
-from tempreg.training.evaluate import Evaluation, evaluate
+from tempreg.training.evaluate import evaluate
 from tempreg.training.finite import NonFiniteLoss
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
+from tempreg.training.scored import Scored
 
 
 def load_run(
@@ -60,7 +61,7 @@ def load_run(
     with as_config_errors():
         data = build_data(config, trust)
         network = _built(config, read_config(run.config).num_steps, data, trust)
-        objective = build_objective(config, network, trust)
+        objective = build_objective(config, network, trust, data.numbers)
         weigh_classes(config, objective, data)
     warn_of_changed_code(run, records(code_in(config), trust))
     done = int(run.read_json(run.summary).get("epochs", config.epochs))  # it may stop early
@@ -158,8 +159,8 @@ def _trained(run: RunDirectory, config: RunConfig, network: nn.Module) -> nn.Mod
 
 def evaluate_run(
     path: Path, split: str = "test", *, trust_code: bool | Trust = False, **changes: Any
-) -> Evaluation:
-    """Loss and accuracy at every timestep of a finished run's network on one of its splits.
+) -> Scored:
+    """Loss and accuracy, or errors and R^2, at every timestep, of a finished run on a split.
 
     `changes` replace settings of the run: num_steps, to run at another T than it was trained
     at, batch_size, backend, device or precision. A warning says where float16, which the run was

@@ -114,7 +114,13 @@ class Stream:
             "a network by itself: give Stream a run's folder, which says how events become frames"
         )
         if not isinstance(network, nn.Module):
-            config, data, network = stored_network(Path(network), trust_code=trust_code)
+            place = Path(network)
+            config, data, network = stored_network(place, trust_code=trust_code)
+            if data.numbers:
+                raise RequestError(
+                    f"the run in {place} answers with numbers, and a stream with classes: give it "
+                    "tempreg.load(run), and take the logits of each timestep, or their mean"
+                )
             options = build_options(config)
             self.live = live_frames(data.reading, options, sample_ms, sample_events)
         elif sample_ms is not None or sample_events is not None:

@@ -19,6 +19,7 @@ from tempreg.study.plan.plan import Plan, Run, failed_mark
 from tempreg.training.run_directory import RunDirectory
 
 SPENT = ("seconds", "peak_memory_mb")
+_BY_STEP = {f"{name}_per_step": name for name in ("accuracy", "r2", "mse")}
 _NOT_MEASURED = ("settings", *SPENT)
 
 Row = dict[str, Any]
@@ -74,8 +75,8 @@ def _row(plan: Plan, root: Path, run: Run) -> Row:
     summary = directory.read_json(directory.summary)
     row |= {"status": "finished", "error": "", "run": folder}
     for name, value in summary.items():
-        if name == "accuracy_per_step":
-            row |= {f"accuracy_t{t}": v for t, v in enumerate(value, start=1)}
+        if name in _BY_STEP:
+            row |= {f"{_BY_STEP[name]}_t{t}": v for t, v in enumerate(value, start=1)}
         elif name not in _NOT_MEASURED and not isinstance(value, (str, list, dict)):
             row[name] = value
     row |= analysis_columns(run.folder)

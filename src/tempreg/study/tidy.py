@@ -66,9 +66,10 @@ def _rows(run: ReportedRun) -> Iterator[Row]:
                     quantity = f"{line['split']} {name}"
                     yield {"quantity": quantity, "epoch": line["epoch"], "value": value}
     if directory.summary.is_file():
-        per_step = numbers(read_json(directory.summary).get("accuracy_per_step")) or []
-        for timestep, value in enumerate(per_step, 1):
-            yield {"quantity": "test accuracy", "timestep": timestep, "value": value}
+        summary = read_json(directory.summary)
+        for name in ("accuracy", "r2", "mse"):
+            for timestep, value in enumerate(numbers(summary.get(f"{name}_per_step")) or [], 1):
+                yield {"quantity": f"test {name}", "timestep": timestep, "value": value}
     for path in sorted((run.folder / "analysis").glob("*.json")):
         yield from _analysed(path)
 

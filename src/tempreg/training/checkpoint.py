@@ -33,8 +33,8 @@ class Position:
     Attributes:
         epoch, batch: the next batch to train on, both from 0.
         totals: sums over the batches of this epoch so far; see `evaluate.Totals`.
-        best_epoch, best_accuracy: on what the kept epoch is chosen by; -1 before the first epoch
-            ends, and always where there is no such data.
+        best_epoch, best_accuracy: on what the kept epoch is chosen by, the epoch and its score, an
+            accuracy or R^2; -1 before the first epoch ends, and always where there is no such data.
         best_loss: of the mean logits there; only where ties are broken by it.
         seconds: training time so far, over all sessions.
     """

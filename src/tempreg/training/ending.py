@@ -9,6 +9,7 @@ from torch import nn
 from tempreg.training.checkpoint import Position, restore_weights
 from tempreg.training.processes import Processes
 from tempreg.training.run_directory import RunDirectory
+from tempreg.training.scored import Scored
 from tempreg.training.splits import Splits
 from tempreg.training.summary import Evaluations
 
@@ -55,8 +56,8 @@ def kept_evaluations(
     )
 
 
-def peak(run: RunDirectory, last: float) -> dict[str, float]:
-    """The best test accuracy of those looked at by epoch, and how far it fell from there."""
-    seen = [m["accuracy"] for m in run.read_metrics() if m.get("split") == "test"]
-    highest = max([*seen, last])
-    return {"peak_test_accuracy": highest, "peak_minus_last": highest - last}
+def peak(run: RunDirectory, last: Scored) -> dict[str, float]:
+    """The best test score of those looked at by epoch, and how far it fell from there."""
+    seen = [m[last.NAME] for m in run.read_metrics() if m.get("split") == "test"]
+    highest = max([*seen, last.score])
+    return {f"peak_test_{last.NAME}": highest, "peak_minus_last": highest - last.score}

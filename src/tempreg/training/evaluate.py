@@ -1,4 +1,4 @@
-"""How good a network is: loss and accuracy at every timestep."""
+"""How good a network is: loss and score at every timestep."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from tempreg.data.base import Split
 from tempreg.models.padding import lengths_for
 from tempreg.objectives.base import Objective, is_distribution
 from tempreg.training.loading import Batch
+from tempreg.training.scored import Estimation, Evaluation, estimation, squared_sums
 
-OF_METRICS = ("epoch", "split", "loss", "accuracy", "accuracy_per_step", "lr", "seconds")
+OF_METRICS = (
+    *("epoch", "split", "loss", "accuracy", "accuracy_per_step", "lr", "seconds"),
+    *("r2", "r2_per_step", "mean_squared_error", "mse_per_step", "mse_of_each_step"),
+)
 """What a line of a run's metrics has beside the terms of the loss."""
 
 
@@ -27,33 +31,6 @@ def named_apart(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
             own = f"term_{own}"
         made[own] = value
     return made
-
-
-@final
-@dataclass(frozen=True)
-class Evaluation:
-    """What a network scores on a split.
-
-    Attributes:
-        loss: the objective, averaged over samples.
-        terms: its terms by name, likewise; see `named_apart`.
-        accuracy_per_step: [T]; at step t of the class with the highest sum_{s <= t} o[s]: what
-            someone gets who stops listening after t.
-    """
-
-    loss: float
-    terms: dict[str, float]
-    accuracy_per_step: list[float]
-
-    @property
-    def accuracy(self) -> float:
-        """With all timesteps."""
-        return self.accuracy_per_step[-1]
-
-    @property
-    def mean_accuracy(self) -> float:
-        """Averaged over timesteps."""
-        return sum(self.accuracy_per_step) / len(self.accuracy_per_step)
 
 
 @final
@@ -89,13 +66,16 @@ class Totals:
 
     They lie where the outputs do and are fetched when they are asked for, so that nobody waits for
     a device at each batch; in float64, they are the same wherever they lie.
+
+    Args:
+        numbers: D, of targets that are numbers [B, D]; 0: targets are classes.
     """
 
-    def __init__(self) -> None:
-        self.samples = 0
+    def __init__(self, numbers: int = 0) -> None:
+        self.samples, self.numbers = 0, numbers
         self._names: list[str] = []
         self._sums: Tensor | None = None  # float64 [names]
-        self._right: Tensor | None = None  # int64 [T]
+        self._counted: Tensor | None = None  # int64 [T] that are right, or `squared_sums`
 
     def add(
         self,
@@ -118,10 +98,14 @@ class Totals:
         # Two roundings, as of plain numbers: with alpha=size some machines would make one of them.
         values *= size
         self._sums = values if self._sums is None else self._sums.to(place).add_(values)
-        if is_distribution(outputs, targets):
-            targets = targets.argmax(dim=1)  # right is the class with the larger share
-        right = correct_by_item(outputs.detach(), targets)[:, :size].sum(dim=1)
-        self._right = right if self._right is None else self._right.to(place).add_(right)
+        if self.numbers:
+            counted = squared_sums(outputs.detach()[:, :size], targets[:size])
+        else:
+            if is_distribution(outputs, targets):
+                targets = targets.argmax(dim=1)  # right is the class with the larger share
+            counted = correct_by_item(outputs.detach(), targets)[:, :size].sum(dim=1)
+        before = self._counted
+        self._counted = counted if before is None else before.to(place).add_(counted)
 
     def _arranged(self, terms: dict[str, Tensor], place: torch.device) -> Tensor:
         """The values [names] of a batch whose terms aren't those of the batches before."""
@@ -132,57 +116,66 @@ class Totals:
             self._sums = torch.cat([self._sums.to(place), none.expand(more)])
         return torch.stack([terms.get(name, none) for name in self._names])
 
-    def _fetched(self) -> tuple[dict[str, float], list[int]]:
-        """The terms, and how many were right at each step: one copy from the device."""
-        if self._sums is None or self._right is None:
+    def _fetched(self) -> tuple[dict[str, float], list[float]]:
+        """The terms, and what was counted: one copy from the device."""
+        if self._sums is None or self._counted is None:
             return {}, []
-        values = torch.cat([self._sums, self._right.double()]).tolist()
+        values = torch.cat([self._sums, self._counted.double()]).tolist()
         count = len(self._names)
-        return dict(zip(self._names, values[:count], strict=True)), [
-            round(v) for v in values[count:]
-        ]
+        return dict(zip(self._names, values[:count], strict=True)), values[count:]
 
     def state(self) -> dict[str, object]:
         """For a checkpoint: plain numbers."""
-        terms, correct = self._fetched()
-        return {"samples": self.samples, "terms": terms, "correct": correct}
+        terms, counted = self._fetched()
+        return self._state(self.samples, terms, counted)
+
+    def _state(
+        self, samples: int, terms: dict[str, float], counted: list[float]
+    ) -> dict[str, object]:
+        if self.numbers:
+            return {
+                "samples": samples,
+                "terms": terms,
+                "squares": counted,
+                "numbers": self.numbers,
+            }
+        return {"samples": samples, "terms": terms, "correct": [round(v) for v in counted]}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Totals:
         """As `state` gave it."""
-        totals = cls()
+        totals = cls(state.get("numbers", 0))
         if state.get("terms"):
             totals.samples, totals._names = state["samples"], list(state["terms"])
             totals._sums = torch.tensor(list(state["terms"].values()), dtype=torch.float64)
-            totals._right = torch.tensor(state["correct"], dtype=torch.int64)
+            if totals.numbers:
+                totals._counted = torch.tensor(state["squares"], dtype=torch.float64)
+            else:
+                totals._counted = torch.tensor(state["correct"], dtype=torch.int64)
         return totals
 
     def emptied(self) -> Totals:
         """The same terms with nothing in them: another process has what was here."""
-        terms, correct = self._fetched()
-        return self.from_state(
-            {"samples": 0, "terms": dict.fromkeys(terms, 0.0), "correct": [0] * len(correct)}
-        )
+        terms, counted = self._fetched()
+        return self.from_state(self._state(0, dict.fromkeys(terms, 0.0), [0.0] * len(counted)))
 
     def reduced(self, all_reduce: Callable[[Tensor], Tensor]) -> Totals:
         """The sums over all processes."""
-        terms, correct = self._fetched()
-        packed = torch.tensor([self.samples, *terms.values(), *correct], dtype=torch.float64)
+        terms, counted = self._fetched()
+        packed = torch.tensor([self.samples, *terms.values(), *counted], dtype=torch.float64)
         samples, *values = all_reduce(packed).tolist()
-        return self.from_state(
-            {
-                "samples": round(samples),
-                "terms": dict(zip(terms, values[: len(terms)], strict=True)),
-                "correct": [round(value) for value in values[len(terms) :]],
-            }
-        )
+        summed = dict(zip(terms, values[: len(terms)], strict=True))
+        return self.from_state(self._state(round(samples), summed, values[len(terms) :]))
 
-    def evaluation(self) -> Evaluation:
+    def evaluation(self) -> Evaluation | Estimation:
         """The averages."""
-        sums, correct = self._fetched()
+        sums, counted = self._fetched()
         terms = {name: value / self.samples for name, value in sums.items()}
         loss = terms.pop("loss")
-        return Evaluation(loss, terms, [count / self.samples for count in correct])
+        means = [value / self.samples for value in counted]
+        if self.numbers:
+            return estimation(loss, terms, torch.tensor(means, dtype=torch.float64), self.numbers)
+        return Evaluation(loss, terms, means)
 
 
 @torch.no_grad()
@@ -212,7 +205,7 @@ def evaluate(
     """
     was_training = model.training
     model.eval()
-    totals = Totals()
+    totals = Totals(split.numbers)
     parts = torch.arange(rank, len(split), world).split(batch_size)
     for batch in map(split.batch, parts) if read is None else read(parts):
         x, y = (tensor.to(device, non_blocking=True) for tensor in batch)

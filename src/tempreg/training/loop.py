@@ -34,13 +34,14 @@ from tempreg.training.checkpoint import (
 )
 from tempreg.training.ending import BEST_ON_TEST, kept_evaluations, peak
 from tempreg.training.environment import peak_memory_mb
-from tempreg.training.evaluate import Evaluation, Totals
+from tempreg.training.evaluate import Totals
 from tempreg.training.interrupt import Interrupted, StopRequest, stop_on_signal
 from tempreg.training.loading import Loader
 from tempreg.training.processes import Processes
 from tempreg.training.progress import Reporter
 from tempreg.training.run_directory import RunDirectory
 from tempreg.training.schedule import WarmupCosine
+from tempreg.training.scored import Scored
 from tempreg.training.splits import Splits
 from tempreg.training.step import GradientStep
 from tempreg.training.summary import note_best, weight_norm
@@ -106,7 +107,7 @@ class Trainer:
     observer: Observer = lambda epoch, network: None
     workers: int = 0
     finished: Callable[[dict[str, Any]], None] = lambda summary: None
-    _shown: Evaluation | None = field(default=None, init=False)
+    _shown: Scored | None = field(default=None, init=False)
     _shown_at: float = field(default=0.0, init=False)
 
     def fit(self) -> dict[str, Any]:
@@ -204,7 +205,7 @@ class Trainer:
         """Train from `position` to the end of its epoch, validate, save."""
         start, seconds_before = time.monotonic(), position.seconds
         self._shown, self._shown_at = None, start
-        totals = Totals.from_state(position.totals)
+        totals = Totals.from_state({"numbers": self.data.numbers} | position.totals)
         self.objective.begin_epoch(position.epoch, self.epochs)
         self.step.model.train()
         batches = self.batches.order(position.epoch).split(self.batch_size)[position.batch :]
@@ -243,7 +244,7 @@ class Trainer:
         position.seconds = seconds_before + time.monotonic() - start
         self._end_epoch(position, train, validation, test, seen)
 
-    def _running(self, totals: Totals) -> Evaluation:
+    def _running(self, totals: Totals) -> Scored:
         """The epoch so far, every half second: of a device, all work must be done for it."""
         if self._shown is None or time.monotonic() - self._shown_at >= REFRESH:
             self._shown, self._shown_at = totals.evaluation(), time.monotonic()
@@ -252,10 +253,10 @@ class Trainer:
     def _end_epoch(
         self,
         position: Position,
-        train: Evaluation,
-        validation: Evaluation | None,
-        test: Evaluation | None,
-        seen: Evaluation | None,
+        train: Scored,
+        validation: Scored | None,
+        test: Scored | None,
+        seen: Scored | None,
     ) -> None:
         """Note what was found; nothing is chosen by `seen`, the test split at this epoch."""
         number = position.epoch + 1
@@ -271,8 +272,7 @@ class Trainer:
                 split=split,
                 loss=result.loss,
                 **result.terms,
-                accuracy=result.accuracy,
-                accuracy_per_step=result.accuracy_per_step,
+                **result.measured(),
                 lr=self.step.optimizer.param_groups[0]["lr"],
                 seconds=round(position.seconds, 3),
             )
@@ -281,8 +281,7 @@ class Trainer:
                 epoch=number,
                 split="test",
                 mean_logits_loss=test.loss,
-                accuracy=test.accuracy,
-                accuracy_per_step=test.accuracy_per_step,
+                **test.measured(),
                 chosen_on_test=True,
             )
         if best:
@@ -309,7 +308,7 @@ class Trainer:
             "optimizer_steps": done * self.step.steps_per_epoch,
             "kept_epoch": done if self.keep == "last" else position.best_epoch,
             **({"stopped_early": True} if done < self.epochs else {}),
-            **(peak(self.run, found.test.accuracy) if self.test_every else {}),
+            **(peak(self.run, found.test) if self.test_every else {}),
             "weight_norm": weight_norm(self.network),
             "seconds": round(position.seconds, 3),
             "peak_memory_mb": peak_memory_mb(self.processes.fabric.device),
@@ -317,7 +316,8 @@ class Trainer:
         }
         if self.processes.first:
             save_weights(self.run.weights, self.network)
-            self.run.write_test_items(*found.test_items, self.data.test.ids)
+            if found.test_items is not None:
+                self.run.write_test_items(*found.test_items, self.data.test.ids)
             self.finished(summary)
             self.run.write_summary(summary)
         return summary

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import final
 
-from tempreg.training.evaluate import Evaluation
+from tempreg.training.scored import Scored
 
 
 class Reporter:
@@ -27,15 +27,13 @@ class Reporter:
     def begin(self, epochs: int, samples: int, done: int) -> None:
         """`samples` in all epochs together, `done` of them in an earlier session."""
 
-    def step(self, samples: int, running: Evaluation) -> None:
+    def step(self, samples: int, running: Scored) -> None:
         """A batch of `samples` was trained on; `running` is the epoch so far."""
 
-    def epoch(
-        self, number: int, train: Evaluation, validation: Evaluation | None, best: bool
-    ) -> None:
+    def epoch(self, number: int, train: Scored, validation: Scored | None, best: bool) -> None:
         """Epoch `number` (from 1) ended; `validation` is None where no data is held out."""
 
-    def epoch_by_test(self, number: int, train: Evaluation, test: Evaluation, best: bool) -> None:
+    def epoch_by_test(self, number: int, train: Scored, test: Scored, best: bool) -> None:
         """As `epoch`, where the epoch is chosen on the test split; by default, what `epoch` does.
 
         `epoch` is then told of no validation, and of none that is best.
@@ -43,6 +41,13 @@ class Reporter:
         self.epoch(number, train, None, False)
 
 
+def named(found: Scored) -> str:
+    """The score with its name."""
+    return f"{WORDS[found.NAME]} {found.shown()}"
+
+
+WORDS = {"accuracy": "accuracy", "r2": "R^2"}
+"""Of the scores, for people."""
 EVERY = 30.0
 """Seconds after which a log that is no terminal is told how far an epoch has come."""
 
@@ -62,7 +67,7 @@ class Plain(Reporter):
         self._within, self._said = done % max(samples // epochs, 1), self._start
         self._number = done // max(samples // epochs, 1) + 1
 
-    def step(self, samples: int, running: Evaluation) -> None:
+    def step(self, samples: int, running: Scored) -> None:
         """Count, and now and then say how far a long epoch has come."""
         self._trained += samples
         self._left -= samples
@@ -71,27 +76,25 @@ class Plain(Reporter):
             share = min(1.0, self._within * self._epochs / max(self._samples, 1))
             self._waiting(
                 f"  epoch {self._number}, {share:.0%}  loss {running.loss:.4f}"
-                f"  accuracy {running.accuracy:6.2%}  {self._rate():.0f} samples/s"
+                f"  {named(running)}  {self._rate():.0f} samples/s"
             )
 
-    def epoch(
-        self, number: int, train: Evaluation, validation: Evaluation | None, best: bool
-    ) -> None:
+    def epoch(self, number: int, train: Scored, validation: Scored | None, best: bool) -> None:
         """The line."""
-        shown = "" if validation is None else f"validation {validation.accuracy:6.2%}"
+        shown = "" if validation is None else f"validation {validation.shown()}"
         self._line(number, train, shown, best)
 
-    def epoch_by_test(self, number: int, train: Evaluation, test: Evaluation, best: bool) -> None:
+    def epoch_by_test(self, number: int, train: Scored, test: Scored, best: bool) -> None:
         """The line, which says what is chosen by."""
-        self._line(number, train, f"test (chosen on!) {test.accuracy:6.2%}", best)
+        self._line(number, train, f"test (chosen on!) {test.shown()}", best)
 
-    def _line(self, number: int, train: Evaluation, held_out: str, best: bool) -> None:
+    def _line(self, number: int, train: Scored, held_out: str, best: bool) -> None:
         rate = self._rate()
         left = _duration(self._left / rate) if rate > 0 else "?"
         self._number, self._within = number + 1, 0
         self._say(
             f"epoch {number:>{len(str(self._epochs))}}/{self._epochs}"
-            f"  loss {train.loss:.4f}  accuracy {train.accuracy:6.2%}"
+            f"  loss {train.loss:.4f}  {named(train)}"
             f"{f'  {held_out}' if held_out else ''}{' *' if best else '  '}"
             f"  {rate:.0f} samples/s  {left} left"
         )
@@ -135,13 +138,10 @@ class Live(Plain):
         super().begin(epochs, samples, done)
         self._task = self._progress.add_task("starting", total=samples, completed=done)
 
-    def step(self, samples: int, running: Evaluation) -> None:
+    def step(self, samples: int, running: Scored) -> None:
         """Move the bar."""
         super().step(samples, running)
-        text = (
-            f"loss {running.loss:.4f}  accuracy {running.accuracy:6.2%}"
-            f"  {self._rate():.0f} samples/s"
-        )
+        text = f"loss {running.loss:.4f}  {named(running)}  {self._rate():.0f} samples/s"
         self._progress.update(self._task, advance=samples, description=text)
 
     def _waiting(self, line: str) -> None:

@@ -12,10 +12,11 @@ from torch import nn
 from tempreg.data.base import DataSet
 from tempreg.objectives.base import Objective
 from tempreg.training.arrivals import Arrivals
-from tempreg.training.evaluate import Evaluation, Kept, evaluate
+from tempreg.training.evaluate import Kept, evaluate
 from tempreg.training.finite import NonFiniteLoss
 from tempreg.training.loading import Loader
 from tempreg.training.processes import Processes
+from tempreg.training.scored import Scored
 from tempreg.training.summary import Items
 
 
@@ -42,8 +43,8 @@ class Splits:
 
     def evaluate(
         self, split: str, kept: Kept | None = None, objective: Objective | None = None
-    ) -> Evaluation:
-        """Loss and accuracies on a split; `kept` takes up what each sample got.
+    ) -> Scored:
+        """Loss and scores on a split; `kept` takes up what each sample got.
 
         Raises:
             NonFiniteLoss: the loss is not finite.
@@ -72,8 +73,11 @@ class Splits:
             )
         return result
 
-    def with_items(self, split: str) -> tuple[Evaluation, Items]:
-        """The same with what every sample got, in the order of the split, which isn't empty."""
+    def with_items(self, split: str) -> tuple[Scored, Items | None]:
+        """The same with what every sample got, in the order of the split, which isn't empty; None
+        where targets are numbers."""
+        if self.data.numbers:
+            return self.evaluate(split), None
         kept = Kept()
         result = self.evaluate(split, kept)
         mine = slice(self.processes.rank, None, self.processes.world)

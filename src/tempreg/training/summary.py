@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from tempreg.cautions import CHOSEN_ON_TEST
 from tempreg.objectives.over_time import fit_temperature
 from tempreg.training.checkpoint import Position
-from tempreg.training.evaluate import Evaluation
+from tempreg.training.scored import Estimation, Scored
 
 
 @final
@@ -34,47 +34,59 @@ class Evaluations:
         train, validation, test: of the kept weights; validation None where none is held out.
         at_best: on the test split, of the weights that were best on validation.
         test_of_last: on the test split, of the last epoch's, where the kept ones were chosen there.
-        validation_items, test_items: sample by sample.
+        validation_items, test_items: sample by sample; None where targets are numbers.
     """
 
-    train: Evaluation
-    validation: Evaluation | None
-    test: Evaluation
-    at_best: Evaluation
-    test_of_last: Evaluation | None
+    train: Scored
+    validation: Scored | None
+    test: Scored
+    at_best: Scored
+    test_of_last: Scored | None
     validation_items: Items | None
-    test_items: Items
+    test_items: Items | None
 
     def summary(self, position: Position) -> dict[str, Any]:
-        """Accuracies and losses, and what is known of the epoch that was best on validation."""
+        """Scores and losses, and what is known of the epoch that was best on validation."""
         train, validation, test = self.train, self.validation, self.test
-        there = validation is not None
+        there, name = validation is not None, test.NAME
         summary: dict[str, Any] = {
-            "test_accuracy": test.accuracy,
-            "val_accuracy": validation.accuracy if validation else None,
-            "train_accuracy": train.accuracy,
-            "generalization_gap": train.accuracy - test.accuracy,
-            "accuracy_per_step": test.accuracy_per_step,
-            "mean_accuracy_over_steps": test.mean_accuracy,
-            "val_mean_accuracy_over_steps": validation.mean_accuracy if validation else None,
-            "train_mean_accuracy_over_steps": train.mean_accuracy,
+            f"test_{name}": test.score,
+            f"val_{name}": validation.score if validation else None,
+            f"train_{name}": train.score,
+            "generalization_gap": train.score - test.score,
+            f"{name}_per_step": test.score_per_step,
+            f"mean_{name}_over_steps": test.mean_score,
+            f"val_mean_{name}_over_steps": validation.mean_score if validation else None,
+            f"train_mean_{name}_over_steps": train.mean_score,
             "test_loss": test.loss,
             "train_loss": train.loss,
             "best_val_epoch": position.best_epoch if there else None,
-            "best_val_accuracy": position.best_accuracy if there else None,
-            "test_accuracy_at_best_val": self.at_best.accuracy if there else None,
-            "test_mean_accuracy_over_steps_at_best_val": (
-                self.at_best.mean_accuracy if there else None
+            f"best_val_{name}": position.best_accuracy if there else None,
+            f"test_{name}_at_best_val": self.at_best.score if there else None,
+            f"test_mean_{name}_over_steps_at_best_val": (
+                self.at_best.mean_score if there else None
             ),
-            **self.honest_loss(),
+            **(self.honest_loss() if self.test_items else {}),
+            **self.squared_errors(),
         }
         if self.test_of_last is not None:
             summary |= {
                 "chosen_on_test": True,
                 "caution": CHOSEN_ON_TEST,
-                "test_accuracy_at_last_epoch": self.test_of_last.accuracy,
+                "test_accuracy_at_last_epoch": self.test_of_last.score,
             }
         return summary
+
+    def squared_errors(self) -> dict[str, Any]:
+        """Of numbers alone: mean squared errors of every split, and on test by timestep."""
+        if not isinstance(self.test, Estimation):
+            return {}
+        splits = {"test": self.test, "val": self.validation, "train": self.train}
+        return {
+            **{f"{k}_mse": v.mse if isinstance(v, Estimation) else None for k, v in splits.items()},
+            "mse_per_step": self.test.mse_per_step,
+            "mse_of_each_step": self.test.mse_of_each_step,
+        }
 
     def honest_loss(self) -> dict[str, float | None]:
         """The test cross-entropy once the scale of the logits is taken out of it.
@@ -82,24 +94,24 @@ class Evaluations:
         The temperature is fitted on validation, where there is any.
         """
         fitted, tested = self.validation_items, self.test_items
-        if fitted is None:
+        if fitted is None or tested is None:
             return {"test_nll": None, "temperature": None}
         temperature = fit_temperature(fitted.logits.double(), fitted.targets)
         loss = F.cross_entropy(tested.logits.double() / temperature, tested.targets)
         return {"test_nll": float(loss), "temperature": temperature}
 
 
-def note_best(position: Position, validation: Evaluation | None, test: Evaluation | None) -> bool:
+def note_best(position: Position, validation: Scored | None, test: Scored | None) -> bool:
     """Whether the epoch that ends is the best so far, which `position` then notes."""
     by = validation if test is None else test
     if by is None:
         return False
-    better = by.accuracy > position.best_accuracy
+    better = by.score > position.best_accuracy or position.best_epoch < 0
     if test is not None:
-        equal = test.accuracy == position.best_accuracy
+        equal = test.score == position.best_accuracy
         better = better or (equal and test.loss < position.best_loss)
     if better:
-        position.best_epoch, position.best_accuracy = position.epoch + 1, by.accuracy
+        position.best_epoch, position.best_accuracy = position.epoch + 1, by.score
         position.best_loss = math.inf if test is None else test.loss
     return better
 

@@ -61,8 +61,12 @@ def usable(data: DataSet, *, validation: bool = True) -> DataSet:
         validation: whether it must have a validation split.
 
     Raises:
-        DataError: it has fewer than two classes, or a split without a sample.
+        DataError: it has fewer than two classes, or a split without a sample; or numbers that are
+            the same for all samples of a split.
     """
+    if data.numbers:
+        _check_spread(data, validation=validation)
+        return data
     counts = {
         name: np.bincount(data.split(name).targets.numpy(), minlength=len(data.classes))
         for name in SPLITS
@@ -70,6 +74,20 @@ def usable(data: DataSet, *, validation: bool = True) -> DataSet:
     }
     remarks = lacking(data.name, data.classes, counts)
     return replace(data, remarks=(*data.remarks, *remarks)) if remarks else data
+
+
+def _check_spread(data: DataSet, *, validation: bool) -> None:
+    """DataError where a split's targets, numbers, have no spread to tell anything of."""
+    for name in SPLITS:
+        y = data.split(name).targets
+        if len(y) < 2 or bool((y == y[0]).all()):
+            if name == "validation" and not validation and not len(y):
+                continue
+            many = f"{len(y)} sample{'s' * (len(y) != 1)}"
+            raise DataError(
+                f"the {name} split of {data.name} has {many} of the same numbers: R^2 takes two "
+                "that differ"
+            )
 
 
 def held_out(

@@ -108,7 +108,7 @@ def cross_validation(
     if not folds >= 2 or not 0 <= fold < folds:
         raise ValueError(f"fold must be in 0 ... folds - 1 and folds >= 2, got {fold} of {folds}")
     parts = [data.split(name) for name in SPLITS]
-    targets = torch.cat([part.targets for part in parts]).numpy()
+    targets = torch.cat([part.strata for part in parts]).numpy()
     groups = None if data.sessions is None else data.sessions.numpy()
     aside = np.zeros(len(targets), dtype=bool)
     if reserve > 0:
@@ -188,14 +188,16 @@ def _dealt_whole(
 def fewer(data: DataSet, train_size: int, seed: int) -> DataSet:
     """The same data set with `train_size` of its training samples, drawn by `seed`."""
     total = len(data.train)
-    if not len(data.classes) <= train_size <= total:
+    least = 2 if data.numbers else len(data.classes)
+    if not least <= train_size <= total:
+        why = "" if data.numbers else " (one sample a class)"
         raise ValueError(
-            f"train_size must be between {len(data.classes)} (one sample a class) and the {total} "
-            f"training samples there are, got {train_size}"
+            f"train_size must be between {least}{why} and the {total} training samples there are, "
+            f"got {train_size}"
         )
     if train_size == total:
         return data
-    targets = data.train.targets.numpy()
+    targets = data.train.strata.numpy()
     order = np.random.default_rng(seed).permutation(total)
     by_class = order[np.argsort(targets[order], kind="stable")]
     sizes = np.bincount(targets)

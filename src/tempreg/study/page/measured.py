@@ -19,55 +19,65 @@ from tempreg.study.page.regime import improvements, overfitted
 from tempreg.study.page.words import DASH, NOT_MEASURED
 from tempreg.study.results import StudyData
 from tempreg.study.statistics.comparison import accuracy_margin
+from tempreg.study.statistics.items import OF_NUMBERS
 from tempreg.study.statistics.paired import mean_sd
 from tempreg.training.run_directory import RunDirectory
 
-ACCURACY_FIRST = "accuracy after the first timestep"
+FIRST = "after the first timestep"
 
-_FRACTIONS = re.compile(r"accuracy|generalization_gap|_rate$|relative_drop$")
+_FRACTIONS = re.compile(r"accuracy|(^|_)r2(_|$)|generalization_gap|_rate$|relative_drop$")
+
+
+def _score(study: StudyData) -> tuple[str, str]:
+    """What the runs are scored by, in columns and in words: accuracy, or R² of numbers."""
+    return ("r2", "R²") if OF_NUMBERS in columns(study) else ("accuracy", "accuracy")
 
 
 def timesteps_section(study: StudyData) -> Section:
-    """Test accuracy by how many timesteps were used."""
-    steps = sorted(int(c[10:]) for c in columns(study) if re.fullmatch(r"accuracy_t\d{1,6}", c))
+    """Test accuracy, or R², by how many timesteps were used."""
+    stem, name = _score(study)
+    title = f"{name[:1].upper()}{name[1:]} by timestep"
+    found = [re.fullmatch(rf"{stem}_t(\d{{1,6}})", column) for column in columns(study)]
+    steps = sorted(int(match[1]) for match in found if match)
     if not steps:
-        return Section("Accuracy by timestep", [NOT_MEASURED])
+        return Section(title, [NOT_MEASURED])
     runs, rows = {}, []
     for arm in study.arms:
-        pairs = [_mean_sd(study, arm.name, f"accuracy_t{t}") for t in steps]
+        pairs = [_mean_sd(study, arm.name, f"{stem}_t{t}") for t in steps]
         measured = [
-            [100 * run.values.get(f"accuracy_t{t}", nan) for t in steps]
+            [100 * run.values.get(f"{stem}_t{t}", nan) for t in steps]
             for run in study.finished(arm.name).values()
         ]
         if measured:
             runs[arm.name] = ([float(t) for t in steps], measured)
-        shown = (_shown(f"accuracy_t{t}", pair) for t, pair in zip(steps, pairs, strict=True))
+        shown = (_shown(f"{stem}_t{t}", pair) for t, pair in zip(steps, pairs, strict=True))
         rows.append([arm.name, *shown])
     words = "; ".join(f"{row[0]} {row[1]} to {row[-1]}" for row in rows if row[1] != DASH)
-    figure = band_figure(runs, "timesteps used", "test accuracy in %")
+    figure = band_figure(runs, "timesteps used", f"test {name} in %")
     way = "Dots are runs, bands ± sd" if len(runs) <= MOST_BANDS else "Means over runs"
     said = f"{way}. First to last timestep, in %, mean ± sd: {words}."
-    picture = Picture(figure, "Test accuracy by timestep", said)
+    picture = Picture(figure, f"Test {name} by timestep", said)
     head = ["Arm", *(f"t = {t}" for t in steps)]
-    table = Table("Test accuracy in %, mean ± sd over runs", head, rows, _after_first(head))
+    table = Table(f"Test {name} in %, mean ± sd over runs", head, rows, _after_first(head))
     text = (
-        "Measured: test accuracy where a network is stopped after so many timesteps; higher is "
-        f"better. {outcome(study, f'accuracy_t{steps[0]}', ACCURACY_FIRST, points=True)}"
+        f"Measured: test {name} where a network is stopped after so many timesteps; higher is "
+        f"better. {outcome(study, f'{stem}_t{steps[0]}', f'{name} {FIRST}', points=True)}"
     )
-    return Section("Accuracy by timestep", [text], [table], [picture])
+    return Section(title, [text], [table], [picture])
 
 
 def splits_section(study: StudyData) -> Section:
     """Training, validation and test accuracy, the gap, and the best epoch by validation."""
+    stem, called = _score(study)
     wanted = [
-        "train_accuracy",
-        "val_accuracy",
-        "test_accuracy",
+        f"train_{stem}",
+        f"val_{stem}",
+        f"test_{stem}",
         "generalization_gap",
         "best_val_epoch",
-        "best_val_accuracy",
-        "test_accuracy_at_best_val",
-        "test_mean_accuracy_over_steps_at_best_val",
+        f"best_val_{stem}",
+        f"test_{stem}_at_best_val",
+        f"test_mean_{stem}_over_steps_at_best_val",
     ]
     title = "Training, validation and test"
     table = means_table(study, wanted, "Last epoch, and beside it the best epoch by validation")
@@ -76,7 +86,7 @@ def splits_section(study: StudyData) -> Section:
     arms = [arm.name for arm in study.arms]
     shown, spread, single = {}, {}, {}
     for column in wanted[:3]:
-        name, pairs = column.removesuffix("_accuracy"), [_mean_sd(study, a, column) for a in arms]
+        name, pairs = column.removesuffix(f"_{stem}"), [_mean_sd(study, a, column) for a in arms]
         shown[name] = [100 * mean for mean, _ in pairs]
         spread[name] = [100 * sd for _, sd in pairs]
         single[name] = [[100 * v for v in study.values(arm, column).values()] for arm in arms]
@@ -84,15 +94,15 @@ def splits_section(study: StudyData) -> Section:
         f"{arm} {_shown('generalization_gap', _mean_sd(study, arm, 'generalization_gap'))}"
         for arm in arms
     )
-    figure = dots_figure(shown, arms, "accuracy in %", spread, single)
+    figure = dots_figure(shown, arms, f"{called} in %", spread, single)
     picture = Picture(
         figure,
-        "Accuracy by split",
+        f"{called[:1].upper()}{called[1:]} by split",
         f"Mean ± sd over runs, and runs as dots. Training minus test, points: {words}.",
     )
     gap = outcome(study, "generalization_gap", "the gap from training to test", points=True)
     text = (
-        "Measured: accuracy on what was trained on and on what wasn't; a smaller gap is less "
+        f"Measured: {called} on what was trained on and on what wasn't; a smaller gap is less "
         f"overfitting. {gap} The test split was read after training; no epoch was chosen on it."
     )
     return Section(title, [text], [table], [picture])
@@ -100,6 +110,7 @@ def splits_section(study: StudyData) -> Section:
 
 def curves_section(study: StudyData) -> Section:
     """Accuracy by epoch, of an arm's runs."""
+    stem, called = _score(study)
     by_split: dict[str, dict[str, list[dict[int, float]]]] = {}
     for arm in study.arms:
         for run in study.finished(arm.name).values():
@@ -107,7 +118,7 @@ def curves_section(study: StudyData) -> Section:
                 continue
             curves: dict[str, dict[int, float]] = {}
             for line in read_metrics(path):
-                if isinstance(value := line.get("accuracy"), (int, float)):
+                if isinstance(value := line.get(stem), (int, float)):
                     curves.setdefault(line["split"], {})[line["epoch"]] = 100 * value
             for split, curve in curves.items():
                 by_split.setdefault(split, {}).setdefault(arm.name, []).append(curve)
@@ -122,8 +133,8 @@ def curves_section(study: StudyData) -> Section:
         words = "; ".join(f"{name} {end:.2f}" for name, end in ends.items())
         pictures.append(
             Picture(
-                band_figure(runs, "epoch", "accuracy in %"),
-                f"{split.capitalize()} accuracy by epoch",
+                band_figure(runs, "epoch", f"{called} in %"),
+                f"{split.capitalize()} {called} by epoch",
                 f"Mean over runs; after the last epoch, in %: {words}.",
             )
         )
@@ -131,7 +142,7 @@ def curves_section(study: StudyData) -> Section:
         return Section("Training curves", [NOT_MEASURED])
     worse = overfitted(study)
     text = (
-        "Measured: accuracy after each epoch; higher is better, and validation that falls while "
+        f"Measured: {called} after each epoch; higher is better, and validation that falls while "
         "training rises is overfitting. "
         + (f"These overfit: {', '.join(worse)}." if worse else _none(study))
     )

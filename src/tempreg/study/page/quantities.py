@@ -187,8 +187,8 @@ def others_section(study: StudyData) -> Section | None:
     """Every column that no other section shows."""
     taken = tuple(beginning for quantity in QUANTITIES for beginning in quantity.beginnings)
     known = re.compile(
-        r"accuracy_t\d+|(train|val|test)_accuracy|generalization_gap|best_val_.*|.*_at_best_val"
-        r"|seconds|peak_memory_mb|mean_accuracy_over_steps|epochs|kept_epoch"
+        r"(accuracy|r2)_t\d+|(train|val|test)_(accuracy|r2)|generalization_gap|best_val_.*|.*_at_best_val"
+        r"|seconds|peak_memory_mb|mean_(accuracy|r2)_over_steps|epochs|kept_epoch"
     )
     rest = [c for c in columns(study) if not c.startswith(taken) and not known.fullmatch(c)]
     table = means_table(study, rest, "Mean ± sd over runs")

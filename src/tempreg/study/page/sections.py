@@ -16,7 +16,7 @@ from tempreg.study.page.regime import regime
 from tempreg.study.page.words import DASH, points, span
 from tempreg.study.results import StudyData, training_overlap
 from tempreg.study.statistics.comparison import Comparison, endpoint, equality_margin
-from tempreg.study.statistics.items import ENDPOINT
+from tempreg.study.statistics.items import ENDPOINT, OF_NUMBERS
 
 _WIDE = ("95% over runs and items", "p (not equal)")
 """Columns of the table of arms that its page has alone."""
@@ -233,6 +233,11 @@ def unfinished_section(study: StudyData) -> Section:
 def _endpoint_words(study: StudyData) -> str:
     if endpoint(study) == ENDPOINT:
         return "test accuracy averaged over timesteps, after the last epoch"
+    if endpoint(study) == OF_NUMBERS:
+        return (
+            "test R² (the share of the targets' variance that is explained) averaged over "
+            "timesteps, after the last epoch"
+        )
     return endpoint(study).replace("_", " ")
 
 

@@ -270,7 +270,7 @@ def check_first_runs(plan: Plan, trust: Trust = NOTHING) -> None:
             network = build_model(config, data, trust)
             if is_own(config.model.name):
                 check_network(config, data, network)
-            build_objective(config, network, trust)
+            build_objective(config, network, trust, data.numbers)
 
 
 def read_plan(root: Path) -> Plan:

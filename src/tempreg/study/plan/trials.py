@@ -137,8 +137,13 @@ def _mean(
             summary = _summary(run)
             if summary is None:
                 return None
-            values += [float(summary[name]) for name in columns]
+            values += [float(summary[_named(name, summary)]) for name in columns]
     return sum(values) / len(values)
+
+
+def _named(column: str, summary: dict[str, Any]) -> str:
+    """A column as a summary has it: of a regression, R^2 in place of accuracy."""
+    return column if column in summary else column.replace("accuracy", "r2")
 
 
 def _summary(run: Run) -> dict[str, Any] | None:
@@ -164,7 +169,8 @@ def trials_table(plan: Plan, tried: list[Tried]) -> str:
             row["chosen"] = "yes" if candidate == each.chosen else ""
             row["at_edge"] = " ".join(each.at_edge) if candidate == each.chosen else ""
             row["remark"] = each.remark if candidate == each.chosen else ""
-            rows.append(row | {k: summary.get(k, "") for k in _SHOWN} | candidate)
+            shown = [_named(k, summary) if summary else k for k in _SHOWN]
+            rows.append(row | {k: summary.get(k, "") for k in shown} | candidate)
     text = io.StringIO()
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")

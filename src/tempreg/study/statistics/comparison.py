@@ -8,7 +8,7 @@ from typing import Literal, final
 
 from tempreg.study.results import StudyData, training_overlap
 from tempreg.study.statistics.bootstrap import Interval
-from tempreg.study.statistics.items import ENDPOINT, items_interval
+from tempreg.study.statistics.items import ENDPOINT, OF_NUMBERS, items_interval
 from tempreg.study.statistics.paired import Paired, holm, mean_sd, paired, tost
 from tempreg.study.statistics.reading import Reading, read_difference
 
@@ -70,8 +70,9 @@ def compare_arms(study: StudyData, *, seed: int = 0, draws: int = 2000) -> list[
 
 
 def endpoint(study: StudyData) -> str:
-    """The column that decides."""
-    return str(study.facts.get("endpoint") or ENDPOINT)
+    """The column that decides: study.yaml's, or what its runs have."""
+    of_numbers = any(OF_NUMBERS in run.values for run in study.runs)
+    return str(study.facts.get("endpoint") or (OF_NUMBERS if of_numbers else ENDPOINT))
 
 
 def equality_margin(study: StudyData) -> float:

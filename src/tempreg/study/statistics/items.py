@@ -24,6 +24,8 @@ from tempreg.study.statistics.bootstrap import Interval, bootstrap
 
 ENDPOINT = "mean_accuracy_over_steps"
 """Test accuracy averaged over timesteps, of the last epoch."""
+OF_NUMBERS = "mean_r2_over_steps"
+"""The same of a regression, whose runs have no accuracy: R^2."""
 
 _COLUMNS = ("arm", "against", "low", "high", "resampled")
 _KINDS = ("crossed", "nested")
