@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 
 from tests.conftest import CommandLine
 
@@ -88,6 +90,51 @@ def test_a_study_through_slurm_is_the_study(
     assert again.returncode == 0, again.stderr
     assert "1 trial was finished already\n1 run was finished already" in again.stdout
     assert before == [(study / name).read_bytes() for name in ("results.csv", "chosen.json")]
+
+
+OWN = """
+import tempreg
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes, in_channels, hidden):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, hidden, 3, stride=4)
+        self.lif = tempreg.LIF()
+        self.head = nn.Linear(hidden, num_classes)
+
+    def forward(self, x):
+        current = self.conv(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return self.head(self.lif(current).mean(dim=(3, 4)))
+"""
+
+
+def test_a_task_with_a_network_of_ones_own(tempreg_here: CommandLine, tmp_path: Path) -> None:
+    """The job file passes on the name that was typed, and finds it from the folder of the job."""
+    (tmp_path / "my_net.py").write_text(OWN)
+    network = ("--model.name", "my_net:Net", "--model.own", "{hidden: 3}", "--epochs", "1")
+    laid_out = tempreg_here(
+        "compare", "nmnist-trt", *network, "--num-steps", "2", "--objectives", "step", "--seeds",
+        "2", "--analyses", "none", "--out", "s", "--slurm",
+    )  # fmt: skip
+    assert laid_out.returncode == 0, laid_out.stderr
+    slurm = tmp_path / "s" / "slurm"
+    untold = tempreg_here("compare", "--out", "s", "--only", "runs/step/000")
+    assert untold.returncode == 1
+    assert "model.name my_net:Net is code" in untold.stdout
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+    environment = {**os.environ, "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "7"}
+    bash = ["bash", "task.sh", "runs.txt", "0"]
+    task = subprocess.run(
+        bash, cwd=slurm, env=environment, capture_output=True, text=True, check=False
+    )
+    assert task.returncode == 0, task.stderr
+    done = tmp_path / "s" / "runs" / "step" / "001"
+    assert json.loads((done / "summary.json").read_text())["epochs"] == 1
+    assert load_file(done / "model.safetensors")["model.conv.weight"].shape == (3, 2, 3, 3)
+    assert [*tmp_path.rglob("model.safetensors")] == [done / "model.safetensors"]
 
 
 def test_many_runs_become_several_arrays(tempreg: CommandLine, tmp_path: Path) -> None:
