@@ -60,7 +60,9 @@ def _parser() -> Parser:
     _add_analyses(parser)
     _add_running(parser)
     add_trust(parser)
-    add_settings(parser, without=("objective.name", "seed"))
+    arms = "--objectives names those that are compared"
+    seeds = "--seeds says how many runs an arm has"
+    add_settings(parser, without={"objective.name": arms, "seed": seeds})
     return parser
 
 

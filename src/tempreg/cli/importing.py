@@ -34,8 +34,8 @@ def run(words: Sequence[str]) -> int:
     from tempreg.config import config_text
     from tempreg.config.dotted import leaves
 
-    # The file says what the network is: a setting of one by name would change nothing.
-    add_settings(parser, without=[name for name, *_ in leaves() if name.startswith("model.")])
+    why = "FILE.nir says what the network is"
+    add_settings(parser, without={n: why for n, *_ in leaves() if n.startswith("model.")})
     args = parser.parse(words)
     if not args.out.parent.is_dir() or args.out.is_dir():
         parser.error(f"--out {args.out}: give a file's name in a folder that exists")

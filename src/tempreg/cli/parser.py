@@ -6,7 +6,7 @@ import argparse
 import os
 import re
 import typing
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, final
 
@@ -34,6 +34,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **options)
         self.examples = examples
         self.settings: list[Setting] = []
+        self.without: Mapping[str, str] = {}
 
     def format_help(self) -> str:
         """One screen; settings are in it by section."""
@@ -58,13 +59,23 @@ class Parser(argparse.ArgumentParser):
         lists = {f for s in self.settings if is_list(s.kind) for f in s.flags}
         known, unknown = self.parse_known_args(tidied(words, lists))
         if unknown:
-            from tempreg.words import suggest
-
-            flag = unknown[0].split("=")[0]
-            options = list(self._option_string_actions)
-            ending = [o for o in options if o.endswith(f".{flag.lstrip('-')}")]
-            self.error(f"unknown argument {flag}{suggest(ending[0] if ending else flag, options)}")
+            self.error(self._refusal(unknown[0].split("=")[0]))
         return known
+
+    def _refusal(self, flag: str) -> str:
+        """What is wrong with an argument that the command doesn't know."""
+        from tempreg.config.dotted import leaves
+        from tempreg.words import suggest
+
+        options, name = list(self._option_string_actions), flag.lstrip("-")
+        ending = [o for o in options if o.endswith(f".{name}")]
+        known = {dotted.replace("_", "-"): dotted for dotted, *_ in leaves()}
+        found = known.get(name) or SHORT_FLAGS.get(name)
+        if flag.startswith("--") and found and not ending:
+            why = self.without.get(found)
+            said = f"{flag} is a setting of `tempreg train`, which {self.prog} doesn't take"
+            return f"{said}: {why}" if why else said
+        return f"unknown argument {flag}{suggest(ending[0] if ending else flag, options)}"
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:
@@ -124,8 +135,8 @@ class _Help(argparse.Action):
         parser.exit()
 
 
-def add_settings(parser: Parser, without: Sequence[str] = ()) -> None:
-    """A flag for every setting of a run, but for those named, and help by section.
+def add_settings(parser: Parser, without: Mapping[str, str] | None = None) -> None:
+    """A flag for every setting of a run, but for those named, each with why; and help by section.
 
     The parser was made with `add_help=False`.
     """
@@ -133,9 +144,9 @@ def add_settings(parser: Parser, without: Sequence[str] = ()) -> None:
     from tempreg.config.dotted import leaves, setting_of
 
     short = {dotted: flag for flag, dotted in SHORT_FLAGS.items()}
-    default = RunConfig()
+    default, parser.without = RunConfig(), without or {}
     for dotted, kind, text in leaves():
-        if dotted in without:
+        if dotted in parser.without:
             continue
         flags = [f"--{dotted.replace('_', '-')}"]
         if dotted in short:

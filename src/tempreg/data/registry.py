@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from tempreg.data.base import DataSet
@@ -41,4 +42,10 @@ def load_dataset(name: str, *, num_steps: int, **options: Any) -> DataSet:
         raise ValueError(
             f"this version has no reader for the data set {name!r}: it reads {', '.join(SOURCES)}"
         )
-    return SOURCES[name].load(DataOptions(num_steps=num_steps, **options))
+    source, asked = SOURCES[name], DataOptions(num_steps=num_steps, **options)
+    data, idle = source.load(asked), source.idle(asked)
+    if idle:
+        names = ", ".join(f"data.{setting}" for setting in idle)
+        remark = f"{name} doesn't read {names}, so that changes nothing"
+        data = replace(data, remarks=(remark, *data.remarks))
+    return data

@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from tempreg.data.base import DataSet
 from tempreg.data.errors import DataError
 from tempreg.data.fetch.catalogue import DOWNLOADS, Download
-from tempreg.options import DataOptions
+from tempreg.options import DataOptions, SourceOptions
 
 if TYPE_CHECKING:
     from tempreg.data.checks import Check
+
+
+_OF_EVENTS = ("frames", "frame_ms", "normalise", "resize")
+"""Settings that images don't read; those of images are refused for events."""
 
 
 class Source(ABC):
@@ -26,6 +30,8 @@ class Source(ABC):
     homepage: ClassVar[str] = ""
     instructions: ClassVar[str] = ""
     """Which files to put into the folder, where they can't be fetched."""
+    without: ClassVar[tuple[str, ...]] = ("gap", "skip_damaged")
+    """Settings that change nothing here, beside those of events where it has images."""
 
     @property
     def downloads(self) -> tuple[Download, ...]:
@@ -51,6 +57,12 @@ class Source(ABC):
     @abstractmethod
     def load(self, options: DataOptions) -> DataSet:
         """The three splits; DataError where files are missing or damaged."""
+
+    def idle(self, options: DataOptions) -> list[str]:
+        """The settings that aren't left at their defaults, and change nothing of this data set."""
+        names = (*(_OF_EVENTS if self.kind == "images" else ()), *self.without)
+        default = SourceOptions()
+        return [name for name in names if getattr(options, name) != getattr(default, name)]
 
     def check(self, options: DataOptions) -> Check:
         """Everything read, and all faults found; DataError where there is no beginning."""

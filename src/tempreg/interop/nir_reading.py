@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
+from math import prod
 from pathlib import Path
 from typing import Any, final
 
@@ -20,6 +21,8 @@ DAMAGED = (
     RuntimeError,
 )
 """What h5py, nir and torch raise of files that aren't as they should be."""
+_MOST_BYTES = 4 * 2**30
+"""Of all numbers of a graph; a file of a few bytes can claim any number."""
 
 
 @final
@@ -41,15 +44,36 @@ def read_graph(path: Path) -> Any:
     if not path.is_file():
         raise NIRError(f"there is no file {path}")
     try:
+        _refuse_many(path)
         graph = nir.read(path)
     except DAMAGED as error:
-        if out_of_memory(error):
+        if isinstance(error, NIRError) or out_of_memory(error):
             raise
         why = one_line(str(error)) or type(error).__name__
         raise NIRError(f"{path} is no NIR graph, or a damaged one: {why}") from None
     if not isinstance(graph, nir.NIRGraph):
         raise NIRError(f"{path} holds a {type(graph).__name__}, not a graph")
     return graph
+
+
+def _refuse_many(path: Path) -> None:
+    """NIRError where a file says that it has more numbers than can be read."""
+    import h5py  # a requirement of nir's
+
+    sizes: dict[str, int] = {}
+
+    def note(name: str, held: Any) -> None:
+        if isinstance(held, h5py.Dataset) and held.shape is not None:
+            sizes[name] = prod(held.shape) * held.dtype.itemsize
+
+    with h5py.File(path, "r") as file:
+        file.visititems(note)
+    if sum(sizes.values()) > _MOST_BYTES:
+        name = max(sizes, key=lambda each: sizes[each])
+        raise NIRError(
+            f"{path} declares {sum(sizes.values()):,} bytes of numbers, most of them in {name}, "
+            "more than can be read"
+        )
 
 
 def timestep_of(path: Path, graph: Any) -> float:

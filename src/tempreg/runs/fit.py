@@ -34,6 +34,8 @@ from tempreg.runs.build import (
     build_schedule,
     check_batches,
     load_first_weights,
+    penalties_in,
+    strengths_in,
     weigh_classes,
 )
 from tempreg.runs.card import write_card
@@ -223,6 +225,8 @@ def _trainer(
         seed=config.seed,
         augmentation=parts.augmentation,
         clip_norm=config.optimizer.clip_norm,
+        penalties=penalties_in(config),
+        strengths=strengths_in(config),
         keep=config.keep,
         test_every=config.test_every,
         patience=config.patience,

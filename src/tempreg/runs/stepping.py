@@ -59,17 +59,13 @@ def make_stepping(network: nn.Module, backend: str) -> Stepping:
     parameter = next(network.parameters(), None)
     plain = parameter is not None and parameter.device.type == "cpu"
     if plain and parameter is not None and parameter.dtype == torch.float32:
-        if isinstance(network, SpikingNetwork):
-            try:
-                return EventStepping(network)
-            except (ExportError, KernelUnavailable) as error:
-                if backend == "events":
-                    raise RequestError(f"backend events: {error}") from None
-        elif backend == "events":
-            raise RequestError(
-                "backend events knows the networks of tempreg.models, not "
-                f"{type(network).__name__}: take backend torch"
-            )
+        try:
+            check_known(network, "take backend torch")
+            assert isinstance(network, SpikingNetwork)  # of which the known ones are
+            return EventStepping(network)
+        except (ExportError, KernelUnavailable) as error:
+            if backend == "events":
+                raise RequestError(f"backend events: {error}") from None
     elif backend == "events":
         raise RequestError("backend events runs on a CPU, in float32: take backend torch")
     return TorchStepping(network)
@@ -161,7 +157,6 @@ class EventStepping(Stepping):
     name = "events"
 
     def __init__(self, network: SpikingNetwork) -> None:
-        check_known(network)
         compiler()
         self.network = network
         self.library: Library | None = None

@@ -71,6 +71,7 @@ class Trainer:
         seed: of order, augmentation and dropout.
         augmentation: of training batches.
         clip_norm: largest norm of the gradient, or None.
+        penalties, strengths: see `GradientStep`.
         keep: "last" or "best", the weights that are kept and tested; or "best-on-test", which are
             the best on what they are tested on, and whose result is marked so.
         eval_precision: "same", evaluation in the precision of training, or "32-true", in float32.
@@ -107,6 +108,8 @@ class Trainer:
     observer: Observer = lambda epoch, network: None
     workers: int = 0
     finished: Callable[[dict[str, Any]], None] = lambda summary: None
+    penalties: tuple[str, ...] = ()
+    strengths: tuple[str, ...] = ()
     _shown: Scored | None = field(default=None, init=False)
     _shown_at: float = field(default=0.0, init=False)
 
@@ -141,6 +144,8 @@ class Trainer:
             schedule=self.schedule,
             batches=self.batches,
             clip_norm=self.clip_norm,
+            penalties=self.penalties,
+            strengths=self.strengths,
             steps_per_epoch=-(-len(self.data.train) // self.batch_size),
         )
         evaluated = model if self.eval_precision == "same" else self.network

@@ -52,6 +52,8 @@ class GradientStep:
         optimizer: as its processes wrap it.
         clip_norm: largest norm of the gradient, or None.
         steps_per_epoch: what the schedule counts in.
+        penalties, strengths: settings that make the penalty large, and the whole loss or the
+            weights; named where these overflow.
     """
 
     processes: Processes
@@ -63,6 +65,8 @@ class GradientStep:
     batches: TrainingBatches
     clip_norm: float | None
     steps_per_epoch: int
+    penalties: tuple[str, ...] = ()
+    strengths: tuple[str, ...] = ()
     _unseen: _Taken | None = field(default=None, init=False)
 
     def __call__(
@@ -126,8 +130,9 @@ class GradientStep:
         if found:
             raise NonFiniteLoss(
                 f"the optimizer's {found} is not finite after epoch {epoch + 1}, so that it moves "
-                "no more: its gradient or the square of it overflowed; a lower objective.lam or "
-                "optimizer.lr, or an optimizer.clip_norm, may help"
+                "no more: its gradient or the square of it overflowed; a lower "
+                f"{_either(*self.penalties, *self.strengths, 'optimizer.lr')}, or an "
+                "optimizer.clip_norm, may help"
             )
         if scale_is_lost(self.processes.fabric.strategy.precision):
             raise NonFiniteLoss(
@@ -182,12 +187,19 @@ class GradientStep:
     def _nonfinite(self, taken: _Taken, culprit: str) -> NonFiniteLoss:
         terms = ", ".join(f"{name} {float(v):g}" for name, v in taken.terms.items())
         penalty = taken.terms.get("penalty")
-        advice = "a lower optimizer.lr or an optimizer.clip_norm may help"
+        lower = f"a lower {_either(*self.strengths, 'optimizer.lr')}"
+        advice = f"{lower}, or an optimizer.clip_norm, may help"
         if penalty is not None and not math.isfinite(float(penalty)):
-            advice = "a lower objective.lam or optimizer.lr may help"
+            lower = _either(*self.penalties, *self.strengths, "optimizer.lr")
+            advice = f"a lower {lower} may help"
         if not torch.isfinite(taken.x).all():
             advice = "mend the data (tempreg data check)"
         return NonFiniteLoss(
             f"the loss is not finite at epoch {taken.epoch + 1}, batch {taken.index + 1} "
             f"({terms}); the first non-finite numbers are in {culprit}; {advice}"
         )
+
+
+def _either(*names: str) -> str:
+    """As "a, b or c"."""
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -149,6 +149,20 @@ def test_fashion_mnist_is_all_there() -> None:
     assert len(images) >= 7_990  # no image in two splits (the original has a few twins)
 
 
+def test_settings_that_change_nothing_are_said() -> None:
+    """Of images those of event frames, of most sets what is for folders or tasks alone."""
+    plain = load_dataset("fashion-mnist", num_steps=2)
+    idle = load_dataset("fashion-mnist", num_steps=2, frames="count", resize="bilinear", gap=1)
+    assert plain.remarks == ()
+    assert idle.remarks == (
+        "fashion-mnist doesn't read data.frames, data.resize, data.gap, so that changes nothing",
+    )
+    assert torch.equal(plain.test.inputs(torch.arange(9)), idle.test.inputs(torch.arange(9)))
+    assert load_dataset("fashion-gap", num_steps=5, gap=1).remarks == ()
+    found = load_dataset("nmnist", num_steps=2, frames="count", skip_damaged=True).remarks
+    assert found == ("nmnist doesn't read data.skip_damaged, so that changes nothing",)
+
+
 def test_registry_errors() -> None:
     with pytest.raises(ValueError, match="no reader for the data set 'cifar12'"):
         load_dataset("cifar12", num_steps=4)

@@ -62,7 +62,7 @@ def test_the_others_are_refused_by_name_and_go_to_torch(
     model = firing(name, **options)
     with pytest.raises(RequestError, match=words):
         tempreg.export.nir(model, tmp_path / "net.nir", input_shape=(2, 16, 16))
-    with pytest.raises(RequestError, match="--format c knows the networks csnn, vggsnn"):
+    with pytest.raises(RequestError, match="C is written of the networks csnn, vggsnn"):
         check_known(model)
     assert not list(tmp_path.iterdir())
     tempreg.export.torch(model, X, tmp_path / "net.pt2")

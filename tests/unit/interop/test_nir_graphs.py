@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 nir = pytest.importorskip("nir", reason="nir is not installed: pip install tempreg[nir]")
 
+import h5py  # noqa: E402
+
 import tempreg  # noqa: E402
 from tempreg.cli.main import main  # noqa: E402
 from tempreg.config.yaml import read_config  # noqa: E402
@@ -184,6 +186,19 @@ def test_damaged_graphs_are_named(tmp_path: Path) -> None:
     nir.write(file, graph)
     with pytest.raises(NIRError, match="two nodes are called a_b, but for their dots"):
         FromNIR(file)
+
+
+def test_numbers_that_are_only_claimed(tmp_path: Path) -> None:
+    """A file of a few kB that says it has 2^45 weights is told before memory is asked for."""
+    file = tmp_path / "net.nir"
+    nir.write(file, graph_of(affine(), lif()))
+    with h5py.File(file, "r+") as held:
+        del held["node/nodes/n0/weight"]
+        held.create_dataset("node/nodes/n0/weight", (2**23, 2**22), dtype="f4", chunks=(64, 64))
+    with pytest.raises(
+        NIRError, match=r"declares 140,737,488,[\d,]+ bytes .* in node/nodes/n0/weight"
+    ):
+        FromNIR(file, dt=DT)
 
 
 def test_bytes_that_changed_are_never_a_traceback(tmp_path: Path) -> None:

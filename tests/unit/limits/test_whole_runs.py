@@ -170,7 +170,15 @@ def test_splits_without_a_sample_are_refused(own: Path) -> None:
         ({"lam": 1e200}, {}, "penalty inf.*a lower objective.lam"),
         ({"lam": 1e25}, {"name": "adam"}, "exp_avg_sq of the parameter .* lower objective.lam"),
         ({}, {"name": "sgd", "lr": 1e30}, r"optimizer\.lr may help"),
-        ({}, {"weight_decay": 1e30}, r"optimizer\.lr may help"),
+        ({}, {"weight_decay": 1e30}, r"lower objective\.lam, optimizer\.weight_decay or opt"),
+        ({"name": "step", "class_weights": [1e30, 1, 1]}, {}, r"lower objective\.class_weights or"),
+        (
+            {"name": "step", "class_weights": [1e39, 1, 1]},
+            {},
+            r"inf.*lower objective\.class_weights",
+        ),
+        ({"name": "step+l2n", "l2": 1e25}, {}, r"a lower objective\.l2 or optimizer\.lr, or"),
+        ({"name": "step+l2n", "l2": 1e200}, {}, r"penalty inf.*a lower objective\.l2 or optim"),
     ],
 )
 def test_what_overflows_is_named(

@@ -148,8 +148,15 @@ def test_networks_that_can_not_be_stepped(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="none of tempreg's neurons"):
         tempreg.Stream(nn.Linear(2, 2), steps=3)
     own = nn.Sequential(nn.Linear(2, 2), tempreg.LIF())
-    with pytest.raises(RequestError, match="backend events knows the networks of"):
+    with pytest.raises(
+        RequestError, match=r"events: C is written of .* not of Sequential: take backend torch"
+    ):
         tempreg.Stream(own, steps=3, backend="events")
+    alif = tempreg.create_model(
+        "csnn", num_classes=3, in_channels=2, num_steps=2, input_size=16, neuron="alif"
+    )
+    with pytest.raises(RequestError, match="not of ALIF: take backend torch"):
+        tempreg.Stream(alif, backend="events")
     with pytest.raises(RequestError, match="on a CPU, in float32"):
         tempreg.Stream(network().double(), backend="events")
     with pytest.raises(RequestError, match="holds no run"):

@@ -24,6 +24,8 @@ from tempreg.errors import to_install
 UNITS = 700
 _AT_ONCE = 256
 _MOST_SPEAKERS = 1_000_000_000
+_MOST_UTTERANCES = 10_000_000
+"""A hundred times as many as SSC has; a file of a few bytes can claim any number."""
 
 
 @final
@@ -126,7 +128,16 @@ def _numbers(path: Path, file: Any, name: str) -> NDArray[np.int64]:
     held = _dataset(file, name)
     if held is None or held.ndim != 1 or held.dtype.kind not in "iu":
         raise DataError(f"{path} has no whole numbers {name}, as SHD's and SSC's files do")
+    _refuse_many(path, name, held)
     return np.asarray(held[()], dtype=np.int64)
+
+
+def _refuse_many(path: Path, name: str, held: Any) -> None:
+    if held.size * max(held.dtype.itemsize, 8) > 8 * _MOST_UTTERANCES:
+        raise DataError(
+            f"{path}, {name}: declares {held.size:,} values of {held.dtype.itemsize} bytes, more "
+            "than can be read"
+        )
 
 
 def _keys(path: Path, file: Any) -> tuple[str, ...]:
@@ -136,6 +147,7 @@ def _keys(path: Path, file: Any) -> tuple[str, ...]:
     held = _dataset(file, "extra/keys")
     if held is None or held.ndim != 1 or held.dtype.kind not in "SO":
         raise DataError(f"{path}: extra/keys must be a list of text, the names of the classes")
+    _refuse_many(path, "extra/keys", held)
     text = (k.decode("utf-8", "replace") if isinstance(k, bytes) else str(k) for k in held[()])
     keys = tuple(text)
     if twice := [key for key in keys if keys.count(key) > 1]:

@@ -53,6 +53,7 @@ class FileSource(Source):
     """
 
     kind: ClassVar[Literal["images", "events"]] = "images"
+    without: ClassVar[tuple[str, ...]] = ("gap",)
     channels: ClassVar[int | None] = None
     size: ClassVar[int | None] = None
     statistics: ClassVar[Statistics | None] = None

@@ -67,6 +67,7 @@ class EventSource(Source):
 
     kind: ClassVar[Literal["images", "events"]] = "events"
     sensor_size: ClassVar[tuple[int, int] | None] = None
+    without: ClassVar[tuple[str, ...]] = ("gap",)
 
     @abstractmethod
     def samples(self, folder: Path) -> tuple[tuple[str, ...], list[Sample]]:

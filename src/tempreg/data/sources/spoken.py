@@ -41,6 +41,7 @@ class SpokenSource(Source):
     licence: ClassVar[str] = "CC BY 4.0"
     homepage: ClassVar[str] = "https://zenkelab.org/resources/spiking-heidelberg-datasets-shd/"
     files: ClassVar[dict[str, str]]
+    without: ClassVar[tuple[str, ...]] = ("gap", "skip_damaged", "resize")
 
     def missing(self, folder: Path) -> list[str]:
         """Files that aren't there."""

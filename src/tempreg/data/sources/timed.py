@@ -39,6 +39,8 @@ class GapTask(Embedded):
     each pixel) is there with probability 1/4 at each timestep. T is 4 + gap. Subclass it.
     """
 
+    without: ClassVar[tuple[str, ...]] = ("skip_damaged",)
+
     @override
     def check_options(self, options: DataOptions) -> None:
         super().check_options(options)

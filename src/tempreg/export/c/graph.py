@@ -98,7 +98,7 @@ class Graph:
         """A new map's number."""
         if most > MOST_COUNT:
             raise ExportError(
-                f"--format c keeps counts in bytes, and {most} spikes can meet here: export to onnx"
+                f"C keeps counts in bytes, and {most} spikes can meet here: take onnx or torch"
             )
         self.maps.append(Map(height, width, channels, most, factor))
         return len(self.maps) - 1
@@ -171,8 +171,8 @@ def graph_of(
     return graph
 
 
-def check_known(model: nn.Module) -> None:
-    """ExportError for a network or a neuron that the runtime doesn't know."""
+def check_known(model: nn.Module, advice: str = "export to onnx or torch") -> None:
+    """ExportError, with this advice, for a network or a neuron that the runtime doesn't know."""
     strange: nn.Module | None = next(
         (
             module
@@ -185,9 +185,10 @@ def check_known(model: nn.Module) -> None:
     if not isinstance(model, (PlainNetwork, ResNet19, SEWResNet)):
         strange = model
     if strange is not None:
+        kind = type(getattr(strange, "model", strange)).__name__  # what a wrapper holds
         raise ExportError(
-            "--format c knows the networks csnn, vggsnn, resnet19, sew_resnet18 and sew_resnet34 "
-            f"with LIF, IF and PLIF neurons, not {type(strange).__name__}: export to onnx or torch"
+            "C is written of the networks csnn, vggsnn, resnet19, sew_resnet18 and sew_resnet34 "
+            f"with LIF, IF and PLIF neurons, not of {kind}: {advice}"
         )
 
 

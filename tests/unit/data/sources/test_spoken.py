@@ -105,6 +105,13 @@ def test_downloads_are_named_as_the_files_are_looked_for() -> None:
     ]
 
 
+def test_resize_is_of_frames_with_height(folder: Path) -> None:
+    data = loaded(folder, size=70, resize="bilinear", cache=False)
+    assert "shd doesn't read data.resize, so that changes nothing" in data.remarks
+    plain = loaded(folder, size=70, cache=False)
+    assert torch.equal(data.test.inputs(torch.arange(8)), plain.test.inputs(torch.arange(8)))
+
+
 def test_what_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match="must divide them, as 70 or 140, got 71"):
         loaded(folder, size=71)
@@ -162,3 +169,23 @@ def test_other_layouts_are_told(folder: Path) -> None:
                 file[name] = values
         with pytest.raises(DataError, match=words):
             loaded(folder, cache=False)
+
+
+def test_rows_that_are_only_claimed(folder: Path) -> None:
+    """A file of a few kB that says it has 2^45 utterances, or class names."""
+    file = folder / "shd_train.h5"
+    for name in ("labels", "extra/keys"):
+        write(file, utterances(24, 0), [1, 2] * 12, keys=name != "extra/keys")
+        with h5py.File(file, "a") as held:
+            kind = {"labels": "u1", "extra/keys": "S4"}[name]
+            if name in held:
+                del held[name]
+            held.create_dataset(name, (2**45,), dtype=kind, chunks=(1024,))
+            for part in ("times", "units") if name == "labels" else ():
+                row = held[f"spikes/{part}"].dtype
+                del held[f"spikes/{part}"]
+                held.create_dataset(f"spikes/{part}", (2**45,), dtype=row, chunks=(1024,))
+        with pytest.raises(
+            DataError, match=rf"{name}: declares 35,184,372,088,832 values of . bytes"
+        ):
+            loaded(folder)

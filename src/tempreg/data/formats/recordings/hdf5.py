@@ -53,6 +53,9 @@ def _recording(path: Path, file: Any, h5py: Any) -> Recording:
             f"in events and in CD/events): it holds {_content(file, h5py)}"
         )
     names = chosen(path, columns)
+    whole = sum(_bytes(columns[name]) for name in names.values())
+    if whole > MOST_BYTES:
+        raise DataError(f"{path}: its columns declare {whole:,} bytes, more than can be read")
     return from_columns(path, {k: _values(path, columns[name], h5py) for k, name in names.items()})
 
 
@@ -70,8 +73,13 @@ def _content(file: Any, h5py: Any) -> str:
     return (", ".join(found[:_NAMED]) or "no data sets") + more
 
 
+def _bytes(held: Any) -> int:
+    """What a data set's values take, as it declares them; one without any declares none."""
+    return (held.size or 0) * int(held.dtype.itemsize)
+
+
 def _values(path: Path, held: Any, h5py: Any) -> NDArray[Any]:
-    if held.size is None or held.size * held.dtype.itemsize > MOST_BYTES:
+    if held.size is None or _bytes(held) > MOST_BYTES:
         raise DataError(f"{path}, {held.name}: declares {held.size} values, more than can be read")
     try:
         return np.asarray(held[()])

@@ -257,8 +257,13 @@ def test_absurd_arrays_and_pickles(tmp_path: Path) -> None:
         for name in "txyp":
             file.create_dataset(f"events/{name}", shape=(10**13,), dtype="i8", chunks=(1024,))
     for suffix in (".npy", ".npz", ".h5"):
-        with pytest.raises(DataError, match="declares"):
+        with pytest.raises(DataError, match="declare"):
             read_recording(tmp_path / f"a{suffix}")
+    with h5py.File(tmp_path / "b.h5", "w") as file:  # each below the limit, all four above
+        for name in "txyp":
+            file.create_dataset(name, shape=(2**28,), dtype="i8", chunks=(1024,))
+    with pytest.raises(DataError, match="its columns declare 8,589,934,592 bytes"):
+        read_recording(tmp_path / "b.h5")
     np.save(tmp_path / "b.npy", np.array([{"never": "read"}], dtype=object))
     with pytest.raises(DataError, match="Python objects"):
         read_recording(tmp_path / "b.npy")
