@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from tempreg.errors import RequestError
-from tempreg.models.padding import has_padding, of_real_rows
+from tempreg.models.padding import has_padding, of_real_rows, real_now
 
 
 @final
@@ -122,11 +122,6 @@ class TemporalAccumulatedNorm(NormOverTime):
     @override
     def normal(self, x: Tensor, when: Tensor) -> Tensor:
         if self.training:
-            if has_padding(self):
-                raise ValueError(
-                    "norm tab has no statistics of sequences of unequal length: take bn, tdbn, "
-                    "tebn or none"
-                )
             mean, var = self._accumulated(x)
             mean, var = mean[:, None], var[:, None]
         else:
@@ -141,22 +136,35 @@ class TemporalAccumulatedNorm(NormOverTime):
 
     def _accumulated(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Means and variances up to each timestep, [T, C]; the running ones take them in."""
-        count = x[0].numel() // self.channels
-        if count == 1:
+        steps, places = len(x), x[0, 0, 0].numel()
+        if has_padding(self):
+            own, own_var, count = _of_real(x, real_now())
+        else:
+            own_var, own = torch.var_mean(x, dim=(1, 3, 4), correction=0)
+            count = torch.full((steps,), places * x.shape[1], dtype=x.dtype, device=x.device)
+        total = count.cumsum(0)[:, None]
+        if x.shape[1] * places == 1:
             raise TooFewValues(FEW)
-        steps = len(x)
-        own_var, own = torch.var_mean(x, dim=(1, 3, 4), correction=0)
-        before = torch.ones(steps, steps, dtype=x.dtype, device=x.device).tril()
-        share = before / before.sum(dim=1, keepdim=True)
+        share = count.expand(steps, steps).tril() / total
         mean = share @ own
         spread = (own - mean[:, None]) ** 2  # [t, s, C], of the timestep s from the mean up to t
         var = share @ own_var + (share[:, :, None] * spread).sum(dim=1)
         with torch.no_grad():
-            total = count * torch.arange(1, steps + 1, dtype=x.dtype, device=x.device)[:, None]
             unbiased = var * (total / (total - 1))
             self.mean[:steps] += self.momentum * (mean.to(self.mean) - self.mean[:steps])
             self.var[:steps] += self.momentum * (unbiased.to(self.var) - self.var[:steps])
         return mean, var
+
+
+def _of_real(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Means and variances of each timestep [T, C], of the samples that haven't ended there (bool
+    [T, B]), and how many values a channel that is [T]; 0 where all have."""
+    weight = mask.to(x)[:, :, None, None, None]
+    count = weight.sum(dim=(1, 2, 3, 4)) * x[0, 0, 0].numel()
+    divisor = count.clamp(min=1)[:, None]
+    own = (x * weight).sum(dim=(1, 3, 4)) / divisor
+    spread = (x - own[:, None, :, None, None]).square() * weight
+    return own, spread.sum(dim=(1, 3, 4)) / divisor, count
 
 
 FEW = (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, final
 
 from torch import Tensor, nn
 from typing_extensions import override
 
 from tempreg.foreign import described
+from tempreg.models.padding import held, lengths_of, only
 
 
 @final
@@ -16,6 +18,9 @@ class OwnNetwork(nn.Module):
 
     A static input [B, C, H, W] is shown at each of `num_steps` timesteps, without a copy. The
     module's parameters are this one's, under "model.".
+
+    Of sequences of unequal length (`padded`) it is given their `lengths`, int64 [B], where its
+    forward takes an argument of that name; what it says after a sequence's end counts for nothing.
 
     Args:
         model: the module.
@@ -41,6 +46,8 @@ class OwnNetwork(nn.Module):
         self.model = model
         self.num_classes, self.in_channels, self.num_steps = num_classes, in_channels, num_steps
         self.output = output
+        self.padded = False
+        self.takes_lengths = "lengths" in inspect.signature(model.forward).parameters
 
     @override
     def forward(self, x: Tensor) -> Tensor:
@@ -50,7 +57,15 @@ class OwnNetwork(nn.Module):
                 f"[T, B, {self.in_channels}, H, W], got shape {[*x.shape]}"
             )
         shown = x.expand(self.num_steps, *x.shape) if x.ndim == 4 else x
-        made = self.model(shown)
+        if not self.padded or x.ndim == 4:
+            return self._checked(self.model(shown), shown)
+        lengths = lengths_of(x)
+        given = {"lengths": lengths} if self.takes_lengths else {}
+        with only(lengths, len(x)):
+            return held(self._checked(self.model(shown, **given), shown), lengths)
+
+    def _checked(self, made: Any, shown: Tensor) -> Tensor:
+        """The logits of what the module returned, which must have their shape."""
         if self.output is not None:
             made = self._picked(made)
         if (

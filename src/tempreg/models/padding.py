@@ -66,10 +66,15 @@ def has_padding(norm: nn.Module) -> bool:
     return mask is not None and not bool(mask.all())
 
 
-def of_real_rows(norm: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """norm(rows) [T * B, ...] of those that are no padding; 0 in the others."""
+def real_now() -> Tensor:
+    """Where a batch isn't padding, bool [T, B], within `only`."""
     mask = _REAL.get()
     assert mask is not None
-    flat = mask.flatten()
+    return mask
+
+
+def of_real_rows(norm: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+    """norm(rows) [T * B, ...] of those that are no padding; 0 in the others."""
+    flat = real_now().flatten()
     normal = norm(rows[flat])
     return torch.zeros_like(rows).index_put((flat.nonzero().squeeze(1),), normal)

@@ -154,11 +154,6 @@ def build_model(config: RunConfig, data: DataSet, trust: Trust = NOTHING) -> nn.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(stream_seed(config.seed, "weights"))
         if is_own(config.model.name):
-            if config.data.unequal:
-                raise ConfigError(
-                    "data.unequal is for networks by name: how one of your own treats what is "
-                    f"padded isn't known, and {config.model.name} is one"
-                )
             return own_network(config, data, trust)
         network = _network_by_name(config, data)
         network.padded = config.data.unequal
@@ -167,11 +162,6 @@ def build_model(config: RunConfig, data: DataSet, trust: Trust = NOTHING) -> nn.
 
 def _network_by_name(config: RunConfig, data: DataSet) -> SpikingNetwork:
     model = config.model
-    if config.data.unequal and model.norm == "tab":
-        raise ConfigError(
-            "norm tab has no statistics of sequences of unequal length: take bn, tdbn, tebn or "
-            "none, or data.unequal false"
-        )
     if config.data.unequal and model.neuron == "psn":
         raise ConfigError(
             "neuron psn would let what is padded move the timesteps before it: take masked_psn or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ import tempreg
 from tempreg import analysis, create_model
 from tempreg.config import ConfigError, config_from_dict
 from tempreg.models import SpikingNetwork
-from tempreg.models.norms import TemporalEffectiveNorm
+from tempreg.models.norms import TemporalAccumulatedNorm, TemporalEffectiveNorm
+from tempreg.models.own import OwnNetwork
 from tempreg.models.padding import held, lengths_for, lengths_of, only
 from tempreg.objectives import Making, named_objective
 from tempreg.options import ObjectiveOptions, parse_objective
@@ -57,14 +59,55 @@ def gradients(model: nn.Module) -> list[Tensor]:
     return [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
 
 
-@given(st.lists(st.integers(1, STEPS), min_size=1, max_size=5), st.sampled_from(OBJECTIVES))
-@settings(max_examples=30, deadline=None)
+class Mine(nn.Module):
+    """A network of one's own: a norm of each frame alone, neurons, and, if asked, lengths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Linear(5, 8), nn.LayerNorm(8)
+        self.neurons, self.head = tempreg.LIF(v_threshold=0.2, surrogate="atan"), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.neurons(self.norm(self.first(x.flatten(2)))))  # type: ignore[no-any-return]
+
+
+class Knowing(Mine):
+    """Batch norm, of the real frames alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(8)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        current = self.first(x.flatten(2))
+        if lengths is None:
+            lengths = torch.full((x.shape[1],), len(x))
+        there = torch.arange(len(x))[:, None] < lengths
+        normal = torch.zeros_like(current).index_put(
+            (there.nonzero(as_tuple=True)), self.norm(current[there])
+        )
+        return self.head(self.neurons(normal))  # type: ignore[no-any-return]
+
+
+def own(kind: type[nn.Module] = Mine) -> OwnNetwork:
+    torch.manual_seed(0)
+    model = OwnNetwork(kind(), num_classes=CLASSES, in_channels=1, num_steps=STEPS).double()
+    model.padded = True
+    return model
+
+
+@given(
+    st.lists(st.integers(1, STEPS), min_size=1, max_size=5),
+    st.sampled_from(OBJECTIVES),
+    st.sampled_from([network, own]),
+)
+@settings(max_examples=40, deadline=None)
 def test_losses_gradients_and_metrics_are_those_of_the_sequences(
-    lengths: list[int], name: str
+    lengths: list[int], name: str, make: Any
 ) -> None:
     x, kept, y = batch(lengths, len(lengths))
     assert torch.equal(lengths_of(x), kept)
-    model = network()
+    model = make()
     criterion, totals = objective(name, model), Totals()
     outputs = model(x)
     loss = criterion(outputs, y, lengths_for(model, x))
@@ -122,6 +165,99 @@ def test_padding_is_no_part_of_a_norms_statistics(norm: str) -> None:
     torch.testing.assert_close(unit.norm.running_var, convolutional.stem.norm.running_var)
 
 
+@pytest.mark.parametrize("lengths", [[2, 6, 3], [1, 1, 2], [6, 6]])
+def test_tab_has_the_statistics_of_the_real_frames_up_to_a_timestep(lengths: list[int]) -> None:
+    kept = torch.tensor(lengths)
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(STEPS, len(lengths), 3, 2, 2, generator=generator, dtype=torch.float64) + 1
+    norm = TemporalAccumulatedNorm(3, STEPS).double()
+    with only(kept, STEPS):
+        made = norm(x)
+    for t in range(max(lengths)):
+        real = torch.cat([x[: min(t + 1, n), b] for b, n in enumerate(lengths)])
+        var, mean = torch.var_mean(real, dim=(0, 2, 3), correction=0)
+        expected = (x[t] - mean[:, None, None]) / (var[:, None, None] + norm.eps).sqrt()
+        there = kept > t
+        torch.testing.assert_close(made[t, there], expected[there])
+        torch.testing.assert_close(norm.mean[t], 0.1 * mean)
+        unbiased = torch.var(real.movedim(1, 0).flatten(1), dim=1)
+        torch.testing.assert_close(norm.var[t], 0.9 + 0.1 * unbiased)
+
+
+def test_an_own_network_that_takes_lengths_leaves_padding_out_of_its_norm() -> None:
+    x, kept, y = batch([2, 6, 3], 0)
+    model = own(Knowing)
+    tempreg.StepLoss()(model(x), y, kept).backward()
+    plain: Any = own(Knowing).model
+    plain.norm(plain.first(torch.cat([x[: int(n), b] for b, n in enumerate(kept)]).flatten(1)))
+    torch.testing.assert_close(model.model.norm.running_mean, plain.norm.running_mean)
+    model.eval()
+    alone = model(x[:2, :1])
+    torch.testing.assert_close(model(x)[:2, :1], alone)
+
+
+CODE = """
+import torch
+import tempreg
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.first, self.neurons = nn.Linear(128, 8), self.made()
+        self.head = nn.Linear(8, num_classes)
+
+    def made(self):
+        return tempreg.LIF(v_threshold=0.3)
+
+    def forward(self, x):
+        return self.head(self.neurons(self.first(x.flatten(2))))
+
+
+class Normed(Plain):
+    def __init__(self, num_classes):
+        super().__init__(num_classes)
+        self.norm = nn.BatchNorm1d(8)
+
+    def forward(self, x):
+        current = self.first(x.flatten(2))
+        return self.head(self.neurons(self.norm(current.flatten(0, 1)).unflatten(0, x.shape[:2])))
+
+
+class Looks(Plain):
+    def forward(self, x):
+        x = x.flatten(2)
+        return self.head(self.neurons(self.first(x - x.mean(0))))
+
+
+class Parallel(Plain):
+    def made(self):
+        return tempreg.PSN(6, v_threshold=0.3)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Plain", ""),
+        ("Normed", "statistics of model.norm of own_net.py:Normed: give its forward an argument"),
+        ("Looks", "answers other than before where empty frames follow"),
+        ("Parallel", "lets what is padded move the timesteps before it"),
+    ],
+)
+def test_own_networks_in_runs(name: str, said: str, tempreg_here: Any, tmp_path: Path) -> None:
+    (tmp_path / "own_net.py").write_text(CODE)
+    done = tempreg_here(
+        "train", "nmnist-trt", "--model.name", f"own_net.py:{name}", "--data.unequal", "true",
+        "--data.frames", "duration", "--data.frame-ms", "50", "--num-steps", "6", "--epochs", "1",
+        "--data.size", "8", "--data.train-size", "20", "--augment.shift", "0", "--out", "run",
+    )  # fmt: skip
+    assert done.returncode == (2 if said else 0), done.stderr
+    assert said in done.stderr
+    assert (tmp_path / "run" / "summary.json").exists() == (not said)
+
+
 def test_analyses_see_each_sequence_to_its_end() -> None:
     x, _, y = batch([2, 6, 3, 1], 1)
     model = network().eval()
@@ -148,8 +284,5 @@ def test_what_is_refused() -> None:
     for lengths in (torch.tensor([0, 4]), torch.tensor([4, 5]), torch.tensor([4]), torch.ones(2)):
         with pytest.raises(ValueError, match=r"lengths are whole numbers in \[1, 4\]"):
             tempreg.RateLoss()(outputs, y, lengths)
-    model = network("tab")
-    with pytest.raises(ValueError, match="norm tab has no statistics of sequences of unequal"):
-        model(batch([2, 6], 0)[0])
     with pytest.raises(ConfigError, match=r"data\.unequal is for data\.frames duration"):
         config_from_dict({"data": {"unequal": True}}, "file")

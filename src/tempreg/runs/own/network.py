@@ -11,14 +11,18 @@ from torch import Tensor, nn
 
 from tempreg.config import ConfigError, RunConfig
 from tempreg.data import DataSet
-from tempreg.foreign import library_of
+from tempreg.foreign import library_of, sees_later
 from tempreg.interop.states import refuse_kept_states
+from tempreg.models.layers import ConvNorm
+from tempreg.models.norms import NormOverTime
 from tempreg.models.own import OwnNetwork
+from tempreg.models.recurrent import LinearNorm
 from tempreg.options import NetworkOptions
 from tempreg.options.field import part_of
 from tempreg.runs.own.code import made, named_object, running
 from tempreg.runs.own.trust import Trust
 
+BatchNorm = nn.modules.batchnorm._BatchNorm
 SAMPLES = 3
 """That a network is tried with; another number than most T, so that [T, B] shows a swap."""
 
@@ -72,9 +76,36 @@ def wrap(model: nn.Module, config: RunConfig, data: DataSet) -> nn.Module:
     where = "model.wrap_options"
     wrapped: nn.Module = made("model.wrap", library, kind, known, config.model.wrap_options, where)
     wrapped.in_channels = data.in_channels  # type: ignore[assignment]
+    if config.data.unequal:
+        _take_padding(config.model.name, wrapped)
     if not any(p.requires_grad for p in wrapped.parameters()):
         raise ConfigError(f"{type(model).__name__} has no parameter that could be trained")
     return wrapped
+
+
+def _take_padding(name: str, network: nn.Module) -> None:
+    """Let a network of the user's have sequences of unequal length; ConfigError where what is
+    padded would count, and what to do."""
+    if not isinstance(network, OwnNetwork):
+        raise ConfigError(
+            f"data.unequal: {name} is another library's network, and how that treats what is "
+            "padded isn't known: take a network by name, or one of tempreg's neurons"
+        )
+    if layer := sees_later(network):
+        raise ConfigError(
+            f"data.unequal: {layer} of {name} lets what is padded move the timesteps before it: "
+            "take tempreg.MaskedPSN or SlidingPSN"
+        )
+    modules = dict(network.named_modules())
+    for layer, module in modules.items():
+        inside = isinstance(modules[layer.rpartition(".")[0]], (ConvNorm, LinearNorm, NormOverTime))
+        if isinstance(module, BatchNorm) and not inside and not network.takes_lengths:
+            raise ConfigError(
+                f"data.unequal: what is padded would be part of the statistics of {layer} of "
+                f"{name}: give its forward an argument `lengths` (int64 [B]) and leave out what "
+                "comes after them, or take nn.GroupNorm, which has no statistics of the batch"
+            )
+    network.padded = True
 
 
 def unread(config: RunConfig) -> list[str]:
@@ -100,10 +131,27 @@ def check_network(config: RunConfig, data: DataSet, network: nn.Module) -> None:
         _refuse_state(trial, x, where)
         again = _answer(trial, x, where, "fails when the same batch comes a second time")
         _answer(trial, fewer, where, f"fails on a smaller batch {[*fewer.shape]} after another")
+    if getattr(network, "padded", False) and len(x) > 1:
+        _check_padding(trial, x, where)
     if not torch.equal(first.nan_to_num(), again.nan_to_num()):
         raise ConfigError(
             f"{where} answers the same batch in another way the second time: a state is left over "
             "from one batch to the next; begin every forward pass from a fresh state"
+        )
+
+
+def _check_padding(trial: nn.Module, x: Tensor, where: str) -> None:
+    """ConfigError where empty frames after a sequence's end change what came before."""
+    short = max(1, len(x) // 2)
+    padded = x.clone()
+    padded[short:] = 0
+    with torch.random.fork_rng(devices=[]):
+        whole = _answer(trial, padded, where, "fails on sequences of unequal length")[:short]
+        alone = _answer(trial, padded[:short], where, f"fails on {short} timesteps")
+    if not torch.allclose(whole, alone, rtol=1e-3, atol=1e-4):
+        raise ConfigError(
+            f"data.unequal: {where} answers other than before where empty frames follow a "
+            "sequence's end: make its layers see the past alone, or set data.unequal false"
         )
 
 
