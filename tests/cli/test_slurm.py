@@ -112,8 +112,8 @@ class Net(nn.Module):
 
 def test_a_task_with_a_network_of_ones_own(tempreg_here: CommandLine, tmp_path: Path) -> None:
     """The job file passes on the name that was typed, and finds it from the folder of the job."""
-    (tmp_path / "my_net.py").write_text(OWN)
-    network = ("--model.name", "my_net:Net", "--model.own", "{hidden: 3}", "--epochs", "1")
+    (tmp_path / "cluster_net.py").write_text(OWN)
+    network = ("--model.name", "cluster_net:Net", "--model.own", "{hidden: 3}", "--epochs", "1")
     laid_out = tempreg_here(
         "compare", "nmnist-trt", *network, "--num-steps", "2", "--objectives", "step", "--seeds",
         "2", "--analyses", "none", "--out", "s", "--slurm",
@@ -122,7 +122,7 @@ def test_a_task_with_a_network_of_ones_own(tempreg_here: CommandLine, tmp_path: 
     slurm = tmp_path / "s" / "slurm"
     untold = tempreg_here("compare", "--out", "s", "--only", "runs/step/000")
     assert untold.returncode == 1
-    assert "model.name my_net:Net is code" in untold.stdout
+    assert "model.name cluster_net:Net is code" in untold.stdout
     assert not list(tmp_path.rglob("*.safetensors"))
 
     environment = {**os.environ, "SLURM_ARRAY_TASK_ID": "2", "SLURM_JOB_ID": "7"}

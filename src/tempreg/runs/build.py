@@ -276,21 +276,6 @@ def weigh_classes(config: RunConfig, objective: Objective, data: DataSet) -> Non
     objective.weigh_classes(weights)
 
 
-def penalties_in(config: RunConfig) -> tuple[str, ...]:
-    """The settings that say how strong the objective's penalty of the weights is."""
-    reads = parse_objective(config.objective.name).reads
-    return tuple(f"objective.{name}" for name in ("lam", "l2") if name in reads)
-
-
-def strengths_in(config: RunConfig) -> tuple[str, ...]:
-    """The settings that make other terms, or what is taken from the weights, as large as it is."""
-    objective, reads = config.objective, parse_objective(config.objective.name).reads
-    terms = [f"objective.{n}" for n in ("logit_lam", "s2w_lam", "twsd_beta") if n in reads]
-    classes = ["objective.class_weights"] if objective.class_weights is not None else []
-    decay = ["optimizer.weight_decay"] if config.optimizer.weight_decay > 1 else []
-    return (*terms, *classes, *decay)
-
-
 def _own_objective(name: str, own: dict[str, Any] | None, trust: Trust) -> Objective:
     """An objective of the user's, from "module:Class", made with the arguments `own`."""
     found = named_object("objective.name", name, trust)

@@ -34,8 +34,6 @@ from tempreg.runs.build import (
     build_schedule,
     check_batches,
     load_first_weights,
-    penalties_in,
-    strengths_in,
     weigh_classes,
 )
 from tempreg.runs.card import write_card
@@ -55,6 +53,7 @@ from tempreg.runs.own.given import NOTHING_GIVEN, Given
 from tempreg.runs.own.network import check_network, unread
 from tempreg.runs.own.record import records, warn_of_changed_code
 from tempreg.runs.own.trust import EVERYTHING, Trust, code_in
+from tempreg.runs.strengths import penalties_in, strengths_in
 from tempreg.training.arithmetic import arithmetic
 from tempreg.training.board import Board
 from tempreg.training.environment import environment
