@@ -31,6 +31,9 @@ def main() -> None:
         "CubaLIF": tempreg.CubaLIF(),
         "ALIF, loop": tempreg.ALIF(backend="reference"),
         "ThresholdLIF": tempreg.ThresholdLIF(),
+        "PSN": tempreg.PSN(SHAPE[0]),
+        "MaskedPSN": tempreg.MaskedPSN(SHAPE[0]),
+        "SlidingPSN": tempreg.SlidingPSN(),
     }
     found: dict[str, list[float]] = {name: [] for name in neurons}
     for _ in range(ROUNDS):

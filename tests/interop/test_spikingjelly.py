@@ -279,3 +279,13 @@ def test_convention(row: str) -> None:
 
 def test_every_documented_convention_is_tested() -> None:
     assert documented_rows("SpikingJelly") == list(ROWS)
+
+
+def test_parallel_neurons_are_known_and_the_acausal_one_is_named() -> None:
+    from tempreg.foreign import is_spiking, sees_later
+
+    kinds = (neuron.PSN(4), neuron.MaskedPSN(2, 4), neuron.SlidingPSN(2))
+    assert all(map(is_spiking, kinds))
+    assert [sees_later(nn.Sequential(nn.ReLU(), kind)) for kind in kinds] == ["1", None, None]
+    with pytest.raises(tempreg.errors.RequestError, match="1 has psn neurons"):
+        tempreg.Stream(nn.Sequential(nn.ReLU(), kinds[0]), steps=4)

@@ -81,7 +81,7 @@ def test_networks_causality_and_independence_of_samples(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", PAST)
 @pytest.mark.parametrize("steps", [1, 4, 9])
-def test_step_by_step_is_the_whole_to_the_bit(kind: str, steps: int) -> None:
+def test_step_by_step_is_the_whole(kind: str, steps: int) -> None:
     """Beyond the T of a masked one, too, where the last timestep's weights go on."""
     layer, x = neuron(kind), given(steps, 3, 31)
     state, made = layer.initial_state(x), []
@@ -249,7 +249,7 @@ def test_runs_of_a_psn_say_that_they_have_no_early_answers(
         (["predict", "run", "--until", "0.9", str(recording)], "a stream can't step it"),
         (["evaluate", "run", "--num-steps", "4"], "from each of 3 timesteps to each, and got 4"),
         (["export", "run", "--format", "torch", "--stateful"], "export all timesteps"),
-        (["export", "run", "--format", "c"], "not PSN: export to onnx or torch"),
+        (["export", "run", "--format", "c"], "PSN: export to onnx or torch"),
         (["train", "nmnist-trt", "--model.neuron", "psn", *UNEQUAL, *SMALL, "--out", "other"],
          "what is padded"),
     ):  # fmt: skip

@@ -144,9 +144,10 @@ def surrogate_operator(
     for name, module in network.named_modules():
         if is_spiking(module) and not isinstance(module, (Neuron, StepNeuron, PSN)):
             raise ValueError(
-                f"curvature needs neurons that can be differentiated twice, in both modes, which "
-                f"{library_of(module)}'s {name!r} can't: load the weights into a network of "
-                "tempreg's (tempreg.create_model), or of tempreg.LIF neurons, and analyse that"
+                "curvature needs neurons that can be differentiated twice, in both modes, which "
+                f"{library_of(module) or 'another library'}'s {name!r} can't: load the weights "
+                "into a network of tempreg's (tempreg.create_model), or of tempreg.LIF neurons, "
+                "and analyse that"
             )
     if find_spec("curvlinops") is None:
         raise PackageMissing(

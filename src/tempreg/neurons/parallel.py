@@ -84,20 +84,9 @@ class PSN(nn.Module):
                 "for the neuron, which see the past alone"
             )
         own = x.to(state_dtype(x.dtype))
-        u = self._potentials(own) - self.spec.v_threshold
+        u = _mixed(self.mixing, self.offset, own) - self.spec.v_threshold
         spikes: Tensor = self.spike.apply(u, 0.0, self.spec.surrogate, self.spec.surrogate_param)
         return spikes.to(x.dtype)
-
-    def _potentials(self, x: Tensor) -> Tensor:
-        """W x + b of x [T, *N]; under autocast, too, in x's precision."""
-        kind = x.device.type
-        w, b = self.mixing.to(x), self.offset.to(x).view(-1, *[1] * (x.ndim - 1))
-        if not torch.is_autocast_enabled(kind):
-            mixed: Tensor = torch.tensordot(w, x, dims=1)
-        else:
-            with torch.autocast(kind, enabled=False):
-                mixed = torch.tensordot(w, x, dims=1)
-        return mixed + b
 
     def extra_repr(self) -> str:
         """The constants, for print(model)."""
@@ -109,7 +98,7 @@ class _PastPSN(StepNeuron, ABC):
 
         h[t] = sum_{j < order} w_j[t] x[t - j] + b[t]
 
-    A whole sequence is summed up lag by lag; with a state, timestep by timestep, to the same bits.
+    A whole sequence is one product; with a state it goes step by step, the same to rounding.
     """
 
     def __init__(self, reach: int, v_threshold: float, surrogate: str, param: float) -> None:
@@ -144,14 +133,15 @@ class _PastPSN(StepNeuron, ABC):
         if state is not None:
             return super().forward(x, state)
         check_input(x)
-        own = x.to(state_dtype(x.dtype))
-        when = torch.arange(len(x), device=x.device).view(-1, *[1] * (x.ndim - 1))
-        padded = torch.cat([own.new_zeros(self.reach - 1, *x.shape[1:]), own])
-        h = self.tap(0, when) * own
-        for lag in range(1, self.reach):
-            begin = self.reach - 1 - lag
-            h = h + self.tap(lag, when) * padded[begin : begin + len(x)]
-        return self.fire((h + self.shift(when),)).to(x.dtype)
+        own, steps = x.to(state_dtype(x.dtype)), len(x)
+        when = torch.arange(steps, device=x.device)
+        diagonals = [
+            torch.diag_embed(self.tap(lag, when[lag:]).expand(steps - lag), -lag)
+            for lag in range(min(self.reach, steps))
+        ]
+        matrix = torch.stack(diagonals).sum(dim=0)
+        h = _mixed(matrix, self.shift(when).expand(steps), own)
+        return self.fire((h,)).to(x.dtype)
 
     def extra_repr(self) -> str:
         """The constants, for print(model)."""
@@ -246,6 +236,18 @@ def _first_mixing(num_steps: int) -> Tensor:
         raise ValueError(f"num_steps must be >= 1, got {num_steps}")
     bound = 1.0 / math.sqrt(num_steps)
     return torch.empty(num_steps, num_steps).uniform_(-bound, bound)
+
+
+def _mixed(w: Tensor, b: Tensor, x: Tensor) -> Tensor:
+    """w x + b over time, of x [T, *N]; in x's precision, under autocast too."""
+    kind = x.device.type
+    w, b = w.to(x), b.to(x).view(-1, *[1] * (x.ndim - 1))
+    if not torch.is_autocast_enabled(kind):
+        mixed: Tensor = torch.tensordot(w, x, dims=1)
+    else:
+        with torch.autocast(kind, enabled=False):
+            mixed = torch.tensordot(w, x, dims=1)
+    return mixed + b
 
 
 def _constants(spec: LIFSpec) -> str:
