@@ -15,11 +15,10 @@ from tempreg.objectives.base import Objective, is_distribution
 from tempreg.training.loading import Batch
 from tempreg.training.scored import Estimation, Evaluation, estimation, squared_sums
 
-OF_METRICS = (
-    *("epoch", "split", "loss", "accuracy", "accuracy_per_step", "lr", "seconds"),
-    *("r2", "r2_per_step", "mean_squared_error", "mse_per_step", "mse_of_each_step"),
-)
+OF_METRICS = ("epoch", "split", "loss", "accuracy", "accuracy_per_step", "lr", "seconds")
 """What a line of a run's metrics has beside the terms of the loss."""
+OF_NUMBERS = ("r2", "r2_per_step", "mean_squared_error", "mse_per_step", "mse_of_each_step")
+"""What it has in place of accuracies, where targets are numbers."""
 
 
 def named_apart(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -27,7 +26,7 @@ def named_apart(terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
     made: dict[str, Tensor] = {}
     for name, value in terms.items():
         own = name
-        while own in OF_METRICS or (own != name and own in terms):
+        while own in (*OF_METRICS, *OF_NUMBERS) or (own != name and own in terms):
             own = f"term_{own}"
         made[own] = value
     return made
