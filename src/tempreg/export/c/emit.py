@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.export.c.graph import Graph
-from tempreg.export.c.memory import Memory, laid_out, stride
+from tempreg.export.c.memory import Memory, index_bytes, laid_out, stride
 from tempreg.export.c.numbers import LayerNumbers, Numbers, numbers_of
 
 RUNTIME = Path(__file__).parent
@@ -91,9 +91,11 @@ def _head(graph: Graph, memory: Memory, answer: Answer, stem: str, *, int8: bool
 typedef {kinds[0]} net_weight;
 typedef {kinds[1]} net_sum;
 typedef {kinds[2]} net_leak;
+typedef uint{8 * index_bytes(graph)}_t net_index;
 #include "{stem}_weights.h"
 
 #define net_INT8 {int(int8)}
+#define net_NOWHERE ((size_t)-1)
 #define net_LARGEST {largest}
 #define net_COUNT(x) {count}
 #define net_LOGIT(sum, k) {logit}
@@ -140,7 +142,9 @@ def _layer(
 ) -> list[object]:
     leak = round(each.leak * 65536) if int8 else _float(each.leak)
     membrane = max(0, memory.membrane[number].offset)
-    places = [int(each.bias_by_pixel), each.bias, membrane, each.threshold, each.reset]
+    lines = memory.spread[number]
+    spread = lines.offset if lines.size else "net_NOWHERE"
+    places = [int(each.bias_by_pixel), each.bias, membrane, spread, each.threshold, each.reset]
     head = [each.layer.output, len(each.sources), first]
     return [*head, *places, int(each.soft), leak, each.shift]
 
@@ -165,6 +169,8 @@ def _weights(numbers: Numbers) -> str:
     text = (
         "#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
         '#error "these are the bytes of little-endian numbers"\n#endif\n'
+        "#if defined(__GNUC__) /* to lines of a cache */\n"
+        "#define ALIGNED __attribute__((aligned(64)))\n#else\n#define ALIGNED\n#endif\n"
     )
     return text + "".join(_table(kind, name, np.concatenate(t)) for kind, name, t in tables)
 
@@ -180,7 +186,7 @@ def _table(kind: str, name: str, values: NDArray[np.generic]) -> str:
         text[:, digit:-3:4] = ((codes >> shift) & 7).reshape(rows, ROW) + ord("0")
     return (
         f"static const union {{\n    unsigned char bytes[{rows}][{ROW}];\n"
-        f"    {kind} values[{len(values)}];\n}} {name}_bytes = {{{{\n"
+        f"    {kind} values[{len(values)}];\n}} {name}_bytes ALIGNED = {{{{\n"
         f"{text.tobytes().decode('ascii')}}}}};\n#define {name} {name}_bytes.values\n"
     )
 

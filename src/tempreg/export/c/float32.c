@@ -1,12 +1,13 @@
-static void currents(net_state *state, const net_layer *layer, int first, int block, int oy, int ox,
-                     net_sum *sums)
+#if VECTORS
+typedef int32_t net_mask __attribute__((vector_size(8 * sizeof(int32_t))));
+typedef unsigned char net_bytes __attribute__((vector_size(8)));
+#endif
+
+/* What sums begin with. */
+static const net_sum *before(const net_layer *layer, int first, size_t pixel)
 {
-    const net_map *out = &maps[layer->output];
-    const size_t pixel = (size_t)oy * (size_t)out->width + (size_t)ox;
-    const size_t from = layer->bias_by_pixel ? pixel * (size_t)out->stride : 0;
-    memcpy(sums, net_sums + layer->bias + from + (size_t)first, (size_t)block * sizeof(net_sum));
-    for (int i = 0; i < layer->sources; i++)
-        add_source(state, &sources[layer->source + i], first, block, oy, ox, sums);
+    const size_t from = layer->bias_by_pixel ? pixel * (size_t)maps[layer->output].stride : 0;
+    return net_sums + layer->bias + from + (size_t)first;
 }
 
 /* h = v / tau + x; a spike where h > v_threshold; then the reset. */
@@ -15,6 +16,23 @@ static void fire(const net_layer *layer, int first, int block, const net_sum *su
 {
     const net_sum *threshold = net_sums + layer->threshold + first;
     const net_sum *reset = net_sums + layer->reset + first;
+#if VECTORS
+    for (int k = 0; k < block; k += 8) {
+        net_eight h, potential, limit, after;
+        memcpy(&potential, v + k, sizeof potential);
+        memcpy(&h, sums + k, sizeof h);
+        memcpy(&limit, threshold + k, sizeof limit);
+        memcpy(&after, reset + k, sizeof after);
+        h += potential * layer->leak;
+        const net_mask fired = h > limit;
+        if (layer->soft)
+            after = h - after;
+        potential = (net_eight)(((net_mask)after & fired) | ((net_mask)h & ~fired));
+        memcpy(v + k, &potential, sizeof potential);
+        const net_bytes bytes = __builtin_convertvector(fired & 1, net_bytes);
+        memcpy(spikes + k, &bytes, sizeof bytes);
+    }
+#else
     for (int k = 0; k < block; k++) {
         const net_sum h = v[k] * layer->leak + sums[k];
         const int spike = h > threshold[k];
@@ -24,4 +42,5 @@ static void fire(const net_layer *layer, int first, int block, const net_sum *su
         else
             v[k] = spike ? reset[k] : h;
     }
+#endif
 }

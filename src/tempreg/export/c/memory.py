@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import final
 
-from tempreg.export.c.graph import Graph, Map
+from tempreg.export.c.graph import Graph, Layer, Map, Operation
 
 ALIGNED = 64
 """Bytes: a line of a cache."""
+LARGEST_BLOCK = 64
+"""Output channels that the runtime takes at once, at most."""
 
 
 @final
@@ -29,7 +31,7 @@ class Part:
 @final
 @dataclass
 class Memory:
-    """The arrays' parts, by map (dense, start, index, value) and by layer (membrane).
+    """The arrays' parts, by map (dense, start, index, value) and by layer (membrane, spread).
 
     Attributes:
         size: bytes in all.
@@ -38,12 +40,18 @@ class Memory:
     dense: list[Part] = field(default_factory=list)
     lists: list[tuple[Part, Part, Part]] = field(default_factory=list)
     membrane: list[Part] = field(default_factory=list)
+    spread: list[Part] = field(default_factory=list)
     size: int = 0
 
 
 def stride(map: Map) -> int:
     """Channels, filled up to whole eights."""
     return -(-map.channels // 8) * 8
+
+
+def index_bytes(graph: Graph) -> int:
+    """Bytes of the place of a non-zero in its row, column * channels + channel."""
+    return 2 if max(map.width * map.channels for map in graph.maps) < 1 << 16 else 4
 
 
 def laid_out(graph: Graph) -> Memory:
@@ -55,15 +63,31 @@ def laid_out(graph: Graph) -> Memory:
         neurons = map.height * map.width * stride(map)
         pixels = map.height * map.width
         memory.dense.append(Part(neurons, *dense))
-        sizes = (4 * (pixels + 1), 2 * neurons, 4 * neurons)
+        # One more: the lists' end is written before it is known whether it counts.
+        sizes = (4 * (pixels + 1), index_bytes(graph) * (neurons + 1), 4 * (neurons + 1))
         memory.lists.append(tuple(Part(size, *listed) for size in sizes))  # type: ignore[arg-type]
-    for layer in graph.layers:
+    for number, layer in enumerate(graph.layers):
         out = graph.maps[layer.output]
         size = 4 * out.height * out.width * stride(out) if layer.neuron is not None else 0
         memory.membrane.append(Part(size, -1, end))
-    parts = [*memory.dense, *(part for three in memory.lists for part in three), *memory.membrane]
+        place = graph.operations.index(Operation("LAYER" if size else "HEAD", number))
+        memory.spread.append(Part(_spread_bytes(graph, layer), place, place))
+    lists = (part for three in memory.lists for part in three)
+    parts = [*memory.dense, *lists, *memory.membrane, *memory.spread]
     memory.size = _placed([part for part in parts if part.size and part.last >= part.first])
     return memory
+
+
+def _spread_bytes(graph: Graph, layer: Layer) -> int:
+    """Of the lines of sums over which the network's inputs, which may be few, can be spread."""
+    source = layer.sources[0]
+    if layer.neuron is None or len(layer.sources) > 1 or source.map or source.weight is None:
+        return 0
+    rows, columns = source.weight.shape[:2]
+    if source.step != 1 or max(rows, columns) <= source.padding:
+        return 0
+    block = min(stride(graph.maps[layer.output]), LARGEST_BLOCK)
+    return 4 * rows * (graph.maps[0].width + columns - 1) * block
 
 
 def _lives(graph: Graph, number: int) -> tuple[tuple[int, int], tuple[int, int]]:
