@@ -86,11 +86,10 @@ typedef struct {
     const net_map *map;
 } net_inputs;
 
-/* TAPS runs `one` for every non-zero input (number j, weights' row `row`) of an output pixel, and
- * `two` for two at once (j and j + 1, `row` and `next`). A row of taps lies side by side in the input,
- * and so do its rows of weights: one loop for all of them.
+/* TAPS runs `body` for every non-zero input (number j, weights' row `row`) of an output pixel. A row
+ * of taps lies side by side in the input, and so do its rows of weights: one loop for all of them.
  */
-#define TAPS(block, two, one)                                                                      \
+#define TAPS(block, body)                                                                          \
     const int width = x->map->width, column = ox * source->step - source->padding;                 \
     const int left = column < 0 ? 0 : column;                                                      \
     const int right = column + source->columns > width ? width : column + source->columns;         \
@@ -101,12 +100,9 @@ typedef struct {
             continue;                                                                              \
         const uint32_t *start = x->start + (ptrdiff_t)y * width;                                   \
         const net_weight *taps = weights + ((ptrdiff_t)ky * source->columns - column) * wide;      \
-        uint32_t j = start[left];                                                                  \
-        const uint32_t end = start[right];                                                         \
-        two for (; j < end; j++)                                                                   \
-        {                                                                                          \
+        for (uint32_t j = start[left], end = start[right]; j < end; j++) {                         \
             const net_weight *row = taps + (ptrdiff_t)x->index[j] * (block);                       \
-            one                                                                                    \
+            body                                                                                   \
         }                                                                                          \
     }
 
@@ -119,60 +115,47 @@ typedef struct {
 #define ROW(i, from) (*(const net_row *)(const void *)((from) + LANES * i))
 #endif
 #define DECLARE(i)                                                                                 \
-    net_vector r##i, s##i = {0};                                                                   \
+    net_vector r##i;                                                                               \
     memcpy(&r##i, before + LANES * i, sizeof r##i);
-#define STORE(i)                                                                                   \
-    r##i += s##i;                                                                                  \
-    memcpy(sums + LANES * i, &r##i, sizeof r##i);
-#define ADD_ONE(i) r##i += ROW(i, row) * x->value[j];
-#define ADD_TWO(i)                                                                                 \
-    r##i += ROW(i, row) * x->value[j];                                                             \
-    s##i += ROW(i, next) * x->value[j + 1];
-/* Sums that follow each other wait for each other: where a block is of few, two rows go in turn. */
-#define IN_PAIRS(block, each)                                                                      \
-    for (; j + 1 < end; j += 2) {                                                                  \
-        const net_weight *row = taps + (ptrdiff_t)x->index[j] * (block);                           \
-        const net_weight *next = taps + (ptrdiff_t)x->index[j + 1] * (block);                      \
-        each(ADD_TWO)                                                                              \
-    }
-#define ONE_BY_ONE(block, each)
+#define STORE(i) memcpy(sums + LANES * i, &r##i, sizeof r##i);
+#define ADD_ROW(i) r##i += ROW(i, row) * x->value[j];
 #define EACH_1(M) M(0)
 #define EACH_2(M) M(0) M(1)
 #define EACH_4(M) EACH_2(M) M(2) M(3)
 #define EACH_8(M) EACH_4(M) M(4) M(5) M(6) M(7)
-#define GATHER(block, each, pairs)                                                                 \
+#define GATHER(block, each)                                                                        \
     static void gather_##block(const net_source *source, const net_inputs *x, int oy, int ox,      \
                                const net_weight *weights, const net_sum *before, net_sum *sums)    \
     {                                                                                              \
-        each(DECLARE) TAPS(block, pairs(block, each), each(ADD_ONE)) each(STORE)                   \
+        each(DECLARE) TAPS(block, each(ADD_ROW)) each(STORE)                                       \
     }
 #else
-#define GATHER(block, each, pairs)                                                                 \
+#define GATHER(block, each)                                                                        \
     static void gather_##block(const net_source *source, const net_inputs *x, int oy, int ox,      \
                                const net_weight *weights, const net_sum *before, net_sum *sums)    \
     {                                                                                              \
         for (int k = 0; k < block; k++)                                                            \
             sums[k] = before[k];                                                                   \
-        TAPS(block, , for (int k = 0; k < block; k++) sums[k] += x->value[j] * row[k];)            \
+        TAPS(block, for (int k = 0; k < block; k++) sums[k] += x->value[j] * row[k];)              \
     }
 #endif
 
 #if VECTORS && LANES == 16
-GATHER(16, EACH_1, IN_PAIRS)
-GATHER(32, EACH_2, IN_PAIRS)
-GATHER(64, EACH_4, IN_PAIRS)
+GATHER(16, EACH_1)
+GATHER(32, EACH_2)
+GATHER(64, EACH_4)
 #undef LANES
 #define LANES 8
 #define net_vector net_eight
 #define net_row net_eight_row
-GATHER(8, EACH_1, IN_PAIRS)
+GATHER(8, EACH_1)
 #undef net_vector
 #undef net_row
 #else
-GATHER(8, EACH_1, IN_PAIRS)
-GATHER(16, EACH_2, IN_PAIRS)
-GATHER(32, EACH_4, IN_PAIRS)
-GATHER(64, EACH_8, ONE_BY_ONE)
+GATHER(8, EACH_1)
+GATHER(16, EACH_2)
+GATHER(32, EACH_4)
+GATHER(64, EACH_8)
 #endif
 
 static int block_of(int left)
