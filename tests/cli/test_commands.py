@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -33,9 +32,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_help_and_version(tempreg: CommandLine) -> None:
-    start = time.monotonic()
     result = tempreg("--help")
-    assert time.monotonic() - start < 5  # the promise of 0.7 s is measured in benchmarks
     assert result.returncode == 0
     assert all(word in result.stdout for word in ("train", "evaluate", "presets", "config"))
     assert tempreg("--version").stdout.strip()[0].isdigit()
@@ -247,9 +244,9 @@ def test_a_terminal_gets_a_live_line(tmp_path: Path) -> None:
 
 def test_two_processes_train_together(tempreg: CommandLine, tmp_path: Path) -> None:
     uneven = ("--data.train-size", "321")  # evaluated in 6 batches by one process, 5 by the other
-    result = tempreg(
-        "train", "nmnist-trt", *QUICK, *uneven, "--devices", "2", "--device", "cpu", "--out", "run"
-    )
+    two = ("--devices", "2", "--device", "cpu", "--out", "run")
+    words = [*COMMAND, "train", "nmnist-trt", *QUICK, *uneven, *two]  # which the second repeats
+    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("epoch 1/1  loss") == 1
     assert result.stdout.count("test accuracy") == 1
