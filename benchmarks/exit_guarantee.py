@@ -7,7 +7,7 @@ chose anything) are the population. From it a calibration set is drawn, of half 
 most 1,000, again and again; the exit that `tempreg.analysis.exits.calibrated` finds on it is held
 against all that was not drawn, and against the whole population, whose risk is known. Prints, and
 appends to benchmarks/results/exit_guarantee.csv, the share of draws in which the risk was above the
-level, which has to be at most delta but for chance, and after how many timesteps samples were answered.
+level, which has to be at most delta but for chance, and after how many timesteps the answers came.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def main() -> None:
             print(
                 f"{row['run']}: above {words.risk:g} in {row['missed_population']:.3f} of "
                 f"{words.draws} draws of {row['drawn']} of {row['held_out']} (among those not "
-                f"drawn {row['missed_rest']:.3f}), {row['timesteps']:.2f} of {row['of']} timesteps, "
-                f"accuracy {row['accuracy']:.2%}, {row['accuracy_at_exit']:.2%} when answered"
+                f"drawn {row['missed_rest']:.3f}), {row['timesteps']:.2f} of {row['of']} timesteps,"
+                f" accuracy {row['accuracy']:.2%}, {row['accuracy_at_exit']:.2%} when answered"
             )
 
 

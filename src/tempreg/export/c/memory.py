@@ -87,7 +87,8 @@ def _spread_bytes(graph: Graph, layer: Layer) -> int:
     if source.step != 1 or max(rows, columns) <= source.padding:
         return 0
     block = min(stride(graph.maps[layer.output]), LARGEST_BLOCK)
-    return 4 * rows * (graph.maps[0].width + columns - 1) * block
+    size: int = 4 * rows * (graph.maps[0].width + columns - 1) * block
+    return size
 
 
 def _lives(graph: Graph, number: int) -> tuple[tuple[int, int], tuple[int, int]]:
