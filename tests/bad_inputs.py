@@ -154,6 +154,7 @@ CASES: tuple[Case, ...] = (
     Case("Settings", "a network too deep for the images", f"{OWN} --out new --model.channels [4,4,4,4,4]", "too small"),
     Case("Settings", "channels of a network that has its own", f"{OWN} --out new --model.name vggsnn", "model.channels is a setting of csnn"),
     Case("Settings", "float16 on a CPU", f"{OWN} --out new --precision 16-mixed", "16-mixed needs a CUDA device"),
+    Case("Settings", "a way to run convolutions that isn't there", f"{OWN} --out new --conv fast", "conv: expected one of"),
     Case("Settings", "more processes than cores", f"{OWN} --out new --devices 999 --batch-size 1000", "devices=999 was asked for"),
     Case("Settings", "augmentation of events for images", f"{OWN} --out new --augment.drop true", "are for events"),
     Case("Settings", "a file that isn't there", "train missing.yaml --out new", "there is no configuration file missing.yaml"),

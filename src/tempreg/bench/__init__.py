@@ -14,6 +14,7 @@ PARTS = {
     "step": "a training step of vggsnn and resnet19 against ReLU and other libraries",
     "pages": "a training step with huge pages asked for, as commands do, and without",
     "inference": "one recording: latency by timestep, throughput, early exit",
+    "sparse": "convolutions that walk non-zeros against torch's, alone and in trained networks",
     "scaling": "time and memory over T, batch, width and depth, with the fitted exponent",
 }
 """What each part measures, by name; in the order they run."""

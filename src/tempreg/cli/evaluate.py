@@ -22,6 +22,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("--batch-size", type=int, help="samples at once (default: as trained)")
     parser.add_argument("--num-steps", type=int, help="timesteps T (default: as trained)")
     parser.add_argument("--backend", help="how LIF neurons are run (default: as trained)")
+    parser.add_argument("--conv", help="how convolutions are run (default: as trained)")
     parser.add_argument("--device", help="auto, cpu or cuda (default: as trained, or cpu)")
     parser.add_argument("--precision", help="of the arithmetic (default: as trained)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -34,7 +35,7 @@ def run(words: Sequence[str]) -> int:
     from tempreg.cautions import CHOSEN_ON_TEST
     from tempreg.runs import cautions_of, chosen_on_test, evaluate_run
 
-    names = ("batch_size", "num_steps", "backend", "device", "precision")
+    names = ("batch_size", "num_steps", "backend", "conv", "device", "precision")
     changes = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     result = evaluate_run(args.run, args.split, trust_code=trust_from(args), **changes)
     marked = args.split == "test" and chosen_on_test(args.run)

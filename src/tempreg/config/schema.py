@@ -20,7 +20,7 @@ from tempreg.options import (
     SplitOptions,
 )
 from tempreg.options.field import check_settings, setting
-from tempreg.options.neuron import Backend
+from tempreg.options.neuron import Backend, Conv
 from tempreg.options.terms import parse_objective
 
 _MOST = {
@@ -93,6 +93,11 @@ class RunConfig:
     batch_size: int = setting(32, "samples a step, over all devices", ">= 1")
     num_steps: int = setting(6, "timesteps T", ">= 1")
     backend: Backend = setting("auto", "how LIF neurons are run")
+    conv: Conv = setting(
+        "dense",
+        "CPUs: convolutions as torch has them; sparse, by walking the inputs that aren't zero; or "
+        "auto, the faster by measurement",
+    )
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "auto: cuda where there is one")
     devices: int = setting(1, "processes or GPUs on each node", ">= 1")
     num_nodes: int = setting(1, "machines that train together", ">= 1")

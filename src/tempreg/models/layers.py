@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tempreg.models import fused
+from tempreg.models.convolution import check_conv, convolved
 from tempreg.models.norms import (
     FEW,
     NormOverTime,
@@ -84,7 +85,12 @@ class ConvNorm(nn.Module):
     a convolution with bias.
 
     Input [T, B, C_in, H, W], output [T, B, C_out, H', W']. Padding keeps H and W at stride 1.
+
+    Attributes:
+        way: how the convolution runs: "auto", "dense" or "sparse"; see `convolution`.
     """
+
+    way: str = "dense"
 
     def __init__(
         self,
@@ -112,7 +118,10 @@ class ConvNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Input current of the neurons that follow."""
-        return self._normal(over_time(self.conv, x))
+        return self._normal(self._convolved(x))
+
+    def _convolved(self, x: Tensor) -> Tensor:
+        return over_time(lambda frames: convolved(self.conv, frames, self.way), x)
 
     def _normal(self, current: Tensor) -> Tensor:
         if self.timed:
@@ -131,7 +140,7 @@ class ConvNorm(nn.Module):
         """
         if not fused.unobserved(self, self.norm, neuron):
             return neuron(self.shown(x, steps))
-        current = over_time(self.conv, x)
+        current = self._convolved(x)
         norm = self.norm
         if (
             isinstance(norm, nn.BatchNorm2d)
@@ -145,6 +154,23 @@ class ConvNorm(nn.Module):
         if self.timed:
             return neuron(self._normal(shown(current, steps)))
         return neuron(shown(self._normal(current), steps))
+
+
+def choose_convolutions(model: nn.Module, conv: str) -> None:
+    """Let the convolutions of every `ConvNorm` in `model` run as `conv` says; see `convolution`.
+
+    ValueError for an unknown name, or where "sparse" is asked for and there is none of them;
+    BackendUnavailable where it can't run.
+    """
+    check_conv(conv)
+    units = [module for module in model.modules() if isinstance(module, ConvNorm)]
+    if conv == "sparse" and not units:
+        raise ValueError(
+            "conv sparse is for networks by name, and others of tempreg.models.layers.ConvNorm, of "
+            f"which {type(model).__name__} has none: leave it out"
+        )
+    for unit in units:
+        unit.way = conv
 
 
 def shown(current: Tensor, steps: int) -> Tensor:

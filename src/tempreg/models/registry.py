@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing_extensions import Unpack
 
 from tempreg.models.base import SpikingNetwork
+from tempreg.models.layers import choose_convolutions
 from tempreg.models.ms_resnet import MSResNet18
 from tempreg.models.recurrent import RSNN
 from tempreg.models.resnet import ResNet19, SEWResNet18, SEWResNet34
@@ -44,6 +45,7 @@ def create_model(
     in_channels: int,
     num_steps: int,
     input_size: int | tuple[int, int] | None = None,
+    conv: str = "dense",
     **options: Unpack[NetworkKeywords],
 ) -> SpikingNetwork:
     """A network with fresh weights.
@@ -55,6 +57,7 @@ def create_model(
         num_steps: T, the timesteps that a static input [B, C, H, W] is shown for. An input
             [T, B, C, H, W] brings its own T.
         input_size: H = W, or (H, W); needed by csnn, vggsnn and rsnn.
+        conv: how convolutions run: "auto", "dense" or "sparse"; see `tempreg.models.convolution`.
         options: tau, v_threshold, v_reset, surrogate, surrogate_param, detach_reset and backend of
             all neurons (see `functional.lif`); neuron and norm (see `SpikingNetwork`); for csnn
             and rsnn channels and dropout, for vggsnn dropout, for rsnn recurrent; for the
@@ -69,18 +72,20 @@ def create_model(
     """
     if name not in MODELS:
         raise ValueError(f"unknown network {name!r}{nearest(name, MODELS)}")
-    model = MODELS[name]
+    make = MODELS[name]
     known = option_names(name)
     for option in options:
         if option not in known:
             raise ValueError(f"{name} has no option {option!r}{nearest(option, known)}")
-    return model(
+    model = make(
         num_classes=num_classes,
         in_channels=in_channels,
         num_steps=num_steps,
         input_size=input_size,
         **options,
     )
+    choose_convolutions(model, conv)
+    return model
 
 
 def option_names(name: str) -> list[str]:

@@ -125,10 +125,8 @@ def _loaded(
 
 def _built(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Path:
     """The path of the shared object for these flags, compiled now if it is not there."""
-    sources = [KERNELS / f"{name}.c", *sorted(KERNELS.glob("*.h"))]
-    digest = hashlib.sha256(repr((flags, _compiler_version(compiler), processor())).encode())
-    for source in sources:
-        digest.update(source.read_bytes())
+    digest = sources_digest(name)
+    digest.update(repr((flags, _compiler_version(compiler), processor())).encode())
     target = cache_dir() / "kernels" / f"{name}-{digest.hexdigest()[:20]}.so"
     if target.exists():
         return target
@@ -142,6 +140,14 @@ def _built(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Path
         ctypes.CDLL(str(linked))
         linked.replace(target)
     return target
+
+
+def sources_digest(name: str) -> hashlib._Hash:
+    """Of what `name`.c is compiled from; more may be added to it."""
+    digest = hashlib.sha256()
+    for source in (KERNELS / f"{name}.c", *sorted(KERNELS.glob("*.h"))):
+        digest.update(source.read_bytes())
+    return digest
 
 
 def _run(*command: str) -> str:

@@ -11,6 +11,8 @@ from tempreg.options.sizes import SizeKeywords, SizeOptions
 
 Backend = Literal["auto", "reference", "eager", "compiled"]
 """How neurons are run; see `tempreg.ops.dispatch`."""
+Conv = Literal["auto", "dense", "sparse"]
+"""How convolutions are run; see `tempreg.models.convolution`."""
 
 
 @dataclass(frozen=True)

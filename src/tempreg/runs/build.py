@@ -189,6 +189,7 @@ def _network_by_name(config: RunConfig, data: DataSet) -> SpikingNetwork:
         num_steps=config.num_steps,
         input_size=data.input_size,
         backend=config.backend,
+        conv=config.conv,
         **options,
     )
 

@@ -20,6 +20,7 @@ from tempreg.data.single import describe
 from tempreg.errors import RequestError
 from tempreg.foreign import sees_later
 from tempreg.models import WeightsReport
+from tempreg.models.convolution import check_conv
 from tempreg.models.norms import NormOverTime
 from tempreg.objectives import Objective
 from tempreg.ops.dispatch import resolve_backend
@@ -169,6 +170,7 @@ def _made(config: RunConfig, run: RunDirectory, trust: Trust, given: Given) -> P
     with as_config_errors():
         data = given.data_for(config) or build_data(config, trust)
         backend = resolve_backend(config.backend, device)
+        check_conv(config.conv, device)
         augmentation = build_augmentation(config, data)
         built = given.model_for(config, data) or build_model(config, data, trust)
         if is_own(config.model.name):
@@ -248,12 +250,13 @@ def _begin(
     continuing: bool,
 ) -> None:
     """Make the folder, or note where the run goes on."""
-    now = environment(parts.backend, processes.fabric.device, processes.world, config.precision)
+    how = config.precision, config.conv
+    now = environment(parts.backend, processes.fabric.device, processes.world, *how)
     now |= parts.code
     if continuing:
         warn_of_changed_code(run, parts.code)
         _warn_of_shares(run, parts.network, processes.world)
-        run.note_environment(now, begun={"precision": trained.precision})
+        run.note_environment(now, begun={"precision": trained.precision, "conv": trained.conv})
     else:
         run.check_new()
         run.create(config_text(config), now, describe(parts.data))

@@ -14,7 +14,7 @@ from tempreg.training.run_directory import RunDirectory, RunDirectoryError
 _NO_MEANING = ("workers", "devices", "num_nodes", "tensorboard")
 """Settings of how a run is computed, not of what: it may go on with other ones."""
 
-_ELSEWHERE = ("device", "backend", "precision", "tf32", "deterministic")
+_ELSEWHERE = ("device", "backend", "conv", "precision", "tf32", "deterministic")
 """Settings of how a run is computed that it may go on with other ones of, on another machine, with
 a warning: its weights will differ. Only 64-true is kept to, with its float64 weights."""
 

@@ -92,12 +92,14 @@ def on_one_device(config: RunConfig, asked: Collection[str] = ()) -> RunConfig:
     """The settings to use the network of a run with here, whatever trained it.
 
     By one process; on the CPU where it was trained on a GPU and there is none; in float32 where
-    float16 can't be had; with the backend that runs. Settings by the names in `asked` were chosen
-    for now, and stay as they are, to be met or refused.
+    float16 can't be had; with the backend and the convolutions that run. Settings by the names in
+    `asked` were chosen for now, and stay as they are, to be met or refused.
     """
     changes: dict[str, Any] = {"devices": 1, "num_nodes": 1, "sync_batch_norm": False}
     if config.backend == "compiled":
         changes["backend"] = "auto"
+    if config.conv == "sparse":
+        changes["conv"] = "auto"
     changes |= _here(config)
     return replace(config, **{k: v for k, v in changes.items() if k not in asked})
 

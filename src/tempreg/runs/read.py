@@ -14,6 +14,7 @@ from torch import nn
 from tempreg.config import ConfigError, RunConfig, config_from_dict, config_to_dict, read_config
 from tempreg.data import DataSet
 from tempreg.data.single import described
+from tempreg.models.convolution import check_conv
 from tempreg.objectives import Objective
 from tempreg.ops.dispatch import resolve_backend
 from tempreg.options.own import is_own
@@ -45,7 +46,7 @@ def load_run(
     The objective is what it was in the last epoch.
 
     `changes` replace settings of the configuration, by their names at its top level. Of the
-    others, device, precision (64-true aside) and backend need not be had here: see
+    others, device, precision (64-true aside), backend and conv need not be had here: see
     `launch.on_one_device`.
 
     Code that the run names, "my_net:Net", is imported only with `trust_code`, for a folder may come
@@ -58,6 +59,7 @@ def load_run(
     trust = as_trust(trust_code)
     trust.check_all(config)
     resolve_backend(config.backend, device_type(config))
+    check_conv(config.conv, device_type(config))
     with as_config_errors():
         data = build_data(config, trust)
         network = _built(config, read_config(run.config).num_steps, data, trust)
@@ -99,6 +101,7 @@ def stored_network(
     if model is None:
         trust.check("model.name", config.model.name)
     resolve_backend(config.backend, device_type(config))
+    check_conv(config.conv, device_type(config))
     with as_config_errors():
         network = build_model(config, data, trust) if model is None else wrap(model, config, data)
     if model is None and not published:
@@ -163,8 +166,8 @@ def evaluate_run(
     """Loss and accuracy, or errors and R^2, at every timestep, of a finished run on a split.
 
     `changes` replace settings of the run: num_steps, to run at another T than it was trained
-    at, batch_size, backend, device or precision. A warning says where float16, which the run was
-    trained with, can't be had here. `trust_code`: see `load_run`. NonFiniteLoss where the loss
+    at, batch_size, backend, conv, device or precision. A warning says where float16, which the run
+    was trained with, can't be had here. `trust_code`: see `load_run`. NonFiniteLoss where the loss
     isn't finite.
     """
     config, data, network, objective = load_run(path, trust_code=trust_code, **changes)

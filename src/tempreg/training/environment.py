@@ -46,9 +46,13 @@ _PACKAGES = (
 
 
 def environment(
-    backend: str, device: torch.device, processes: int, precision: str = "32-true"
+    backend: str,
+    device: torch.device,
+    processes: int,
+    precision: str = "32-true",
+    conv: str = "dense",
 ) -> dict[str, Any]:
-    """Versions, commit, hardware, threads, LIF backend and precision that were chosen: plain data.
+    """Versions, commit, hardware, threads, and how it is computed, as was chosen: plain data.
 
     `packages` is what `pip install NAME==VERSION ...` needs; of torch without what follows a plus,
     which names the device that it was built for, as `torch` does.
@@ -57,6 +61,7 @@ def environment(
     """
     return {
         "backend": backend,
+        "conv": conv,
         "device": str(device),
         "device_name": (
             torch.cuda.get_device_name(device) if device.type == "cuda" else processor()

@@ -49,6 +49,7 @@ _DECIDES_BITS = {
     "torch_threads": "CPU threads:",
     "processes": "processes:",
     "backend": "the LIF backend",
+    "conv": "convolutions",
     "device": "the device",
     "torch": "torch",
     "precision": "precision",

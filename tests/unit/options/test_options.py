@@ -21,6 +21,7 @@ from tempreg.data import Augmentation, DataOptions, events_to_frames
 from tempreg.data.sources.embedded import nmnist_recordings
 from tempreg.functional import lif, trt_penalty
 from tempreg.models.base import NEURONS, PARALLEL, STEPPED
+from tempreg.models.convolution import CONVOLUTIONS
 from tempreg.ops.dispatch import BACKENDS
 from tempreg.ops.spec import LIFSpec
 from tempreg.options import NeuronOptions
@@ -168,7 +169,7 @@ def test_sections_begin_with_what_has_a_name() -> None:
             tempreg.create_model,
             {"tau": 2.0, "neuron": "lif", "norm": "bn", "input_size": None, "channels": None,
              "dropout": 0.0, "width": None, "depth": None, "heads": None, "poolings": None,
-             "recurrent": True, "readout": "logits", **STEP_CONSTANTS},
+             "recurrent": True, "readout": "logits", "conv": "dense", **STEP_CONSTANTS},
         ),
     ],
 )  # fmt: skip
@@ -192,6 +193,7 @@ def test_the_constants_of_a_neuron_are_the_same_for_people_checkers_and_kernels(
     assert get_args(hints["surrogate"]) == tuple(DERIVATIVES)
     assert get_args(hints["neuron"]) == (*NEURONS, *STEPPED, *PARALLEL)
     assert get_args(get_type_hints(RunConfig)["backend"]) == BACKENDS
+    assert get_args(get_type_hints(RunConfig)["conv"]) == CONVOLUTIONS
     assert list(CONSTANTS_OF) == [item.name for item in fields(StepOptions)]
     assert {kind for kinds in CONSTANTS_OF.values() for kind in kinds} < {*STEPPED, *PARALLEL}
 

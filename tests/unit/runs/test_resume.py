@@ -18,7 +18,7 @@ from tempreg.training.evaluate import Evaluation
 from tempreg.training.interrupt import Interrupted
 from tempreg.training.progress import Reporter
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
-from tests.conftest import same_weights
+from tests.conftest import needs_compiler, same_weights
 
 
 class StopAfter(Reporter):
@@ -142,3 +142,28 @@ def test_folders_that_cannot_be_used(tiny: RunConfig, tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "notes").iterdir()] == ["mine.txt"]
     with pytest.raises(RunDirectoryError, match="holds no run"):
         load_run(tmp_path / "notes")
+
+
+@needs_compiler
+def test_sparse_convolutions_repeat_and_go_on_bit_for_bit(tiny: RunConfig, tmp_path: Path) -> None:
+    sparse = replace(tiny, conv="sparse")
+    for name in ("one", "same"):
+        train(sparse, tmp_path / name)
+    with pytest.raises(Interrupted):
+        train(sparse, tmp_path / "stopped", reporter=StopAfter(25))
+    train(sparse, tmp_path / "stopped", resume=True)
+    assert same_weights(tmp_path / "one", tmp_path / "same")
+    assert same_weights(tmp_path / "one", tmp_path / "stopped")
+    record = json.loads((tmp_path / "stopped" / "environment.json").read_text())
+    assert record["conv"] == "sparse"
+    assert not record.get("earlier")
+
+
+def test_another_way_to_run_convolutions_is_told(tiny: RunConfig, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(tiny, tmp_path / "run", reporter=StopAfter(5))
+    record = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert record.pop("conv") == "dense"
+    (tmp_path / "run" / "environment.json").write_text(json.dumps(record))  # as versions before had
+    with pytest.warns(UserWarning, match="with convolutions dense and goes on with auto: its weig"):
+        train(replace(tiny, conv="auto"), tmp_path / "run", resume=True)

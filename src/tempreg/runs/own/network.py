@@ -13,7 +13,7 @@ from tempreg.config import ConfigError, RunConfig
 from tempreg.data import DataSet
 from tempreg.foreign import library_of, sees_later
 from tempreg.interop.states import refuse_kept_states
-from tempreg.models.layers import ConvNorm
+from tempreg.models.layers import ConvNorm, choose_convolutions
 from tempreg.models.norms import NormOverTime
 from tempreg.models.own import OwnNetwork
 from tempreg.models.recurrent import LinearNorm
@@ -75,6 +75,7 @@ def wrap(model: nn.Module, config: RunConfig, data: DataSet) -> nn.Module:
         kind = importlib.import_module(f"tempreg.interop.{library}").TimeFirst
     where = "model.wrap_options"
     wrapped: nn.Module = made("model.wrap", library, kind, known, config.model.wrap_options, where)
+    choose_convolutions(wrapped, config.conv)
     wrapped.in_channels = data.in_channels  # type: ignore[assignment]
     if config.data.unequal:
         _take_padding(config.model.name, wrapped)
