@@ -120,6 +120,13 @@ class StudyData:
         a, b = self.values(arm, column), self.values(other, column)
         return [a[name] - b[name] for name in self.replicates if name in a and name in b]
 
+    def setting(self, arm: ReportedArm, dotted: str) -> Any:
+        """A setting of an arm: chosen on validation, its own, or the base's; None: nothing says."""
+        section: Any = self.facts.get("base")
+        for key in dotted.split("."):
+            section = section.get(key) if isinstance(section, dict) else None
+        return arm.chosen.get(dotted, arm.changes.get(dotted, section))
+
     def unfinished(self) -> list[tuple[str, str, str, str]]:
         """(arm, replicate, status, error) of planned runs without a result, also rowless ones."""
         rows = {(run.arm, run.replicate): run for run in self.runs}

@@ -91,7 +91,7 @@ def effects(study: StudyData, column: str) -> list[Effect]:
     overlap = training_overlap(study)
     found = []
     for part in PARTS:
-        pairs = pairs_of(study.arms, part)
+        pairs = pairs_of(study, part)
         differences = mean_differences(study, pairs, column)
         if len(differences) > 1:
             test = paired(differences, overlap=overlap)
@@ -99,16 +99,15 @@ def effects(study: StudyData, column: str) -> list[Effect]:
     return found
 
 
-def pairs_of(arms: list[ReportedArm], part: Part) -> list[tuple[str, str]]:
-    """(with, without): arms whose objectives differ in the part, and that fix nothing else."""
-    named = {arm.name: _objective(arm) for arm in arms}
-    settings = {arm.name: _fixed(arm) for arm in arms}
+def pairs_of(study: StudyData, part: Part) -> list[tuple[str, str]]:
+    """(with, without): arms that differ in the part, and in nothing else that one of them fixes."""
     pairs = []
-    for arm, objective in named.items():
+    for arm in study.arms:
+        objective = _objective(arm)
         wanted = None if objective is None else part.without(objective)
-        for other, theirs in named.items():
-            if wanted is not None and theirs == wanted and _alike(settings[arm], settings[other]):
-                pairs.append((arm, other))
+        for other in study.arms:
+            if wanted is not None and _objective(other) == wanted and _alike(study, arm, other):
+                pairs.append((arm.name, other.name))
     return pairs
 
 
@@ -129,13 +128,22 @@ def _objective(arm: ReportedArm) -> ObjectiveName | None:
         return None
 
 
-def _fixed(arm: ReportedArm) -> dict[str, object]:
-    """What the arm sets itself, but for its name and what only one of two arms would read."""
-    return {k: v for k, v in arm.changes.items() if k != "objective.name"}
+def _alike(study: StudyData, arm: ReportedArm, other: ReportedArm) -> bool:
+    """Whether what one of them fixes is the same in the other, where the other reads it.
 
-
-def _alike(first: dict[str, object], second: dict[str, object]) -> bool:
-    """Whether two arms fix nothing differently: what one of them leaves open is no difference."""
-    return all(first[key] == second[key] for key in first.keys() & second.keys()) and all(
-        key.startswith("objective.") for key in first.keys() ^ second.keys()
+    What both leave open may have been chosen for each on validation, and is no difference.
+    """
+    fixed = (arm.changes.keys() | other.changes.keys()) - {"objective.name"}
+    return all(
+        study.setting(arm, key) == study.setting(other, key)
+        for key in fixed
+        if _reads(arm, key) and _reads(other, key)
     )
+
+
+def _reads(arm: ReportedArm, dotted: str) -> bool:
+    """Whether a setting means anything to an arm: of the objective's, those that it uses."""
+    section, _, name = dotted.partition(".")
+    objective = _objective(arm)
+    known = section == "objective" and objective is not None and bool(objective.terms)
+    return not known or (objective is not None and name in objective.reads)

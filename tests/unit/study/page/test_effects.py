@@ -99,6 +99,26 @@ def test_only_what_differs_in_the_part_alone_is_paired(tmp_path: Path) -> None:
     }
 
 
+def test_strengths_that_both_arms_read_must_be_alike(tmp_path: Path) -> None:
+    """Of weak and strong arms two pairs, not four: what an arm leaves open is the base's value."""
+    folder = make_study(
+        tmp_path / "s", effects=dict.fromkeys(("trt", "l2", "trt9", "l29", "t1"), 0)
+    )
+    facts = yaml.safe_load((folder / "study.yaml").read_text())
+    facts["base"]["objective"] = {"lam": 1e-5}
+    for arm in facts["arms"]:
+        arm["changes"] = {"objective.name": "trt" if arm["name"][0] == "t" else "step+mse+l2"}
+        if arm["name"].endswith("9"):
+            arm["changes"]["objective.lam"] = 0.006
+    facts["arms"][4]["changes"]["objective.lam"] = 1e-5
+    (folder / "study.yaml").write_text(yaml.safe_dump(facts))
+    (found,) = effects(load_study(folder), "test_accuracy")
+    assert found.pairs == [("trt", "l2"), ("trt9", "l29"), ("t1", "l2")]
+    (folder / "chosen.json").write_text('{"l2": {"objective.lam": 0.006}}')
+    (found,) = effects(load_study(folder), "test_accuracy")
+    assert found.pairs == [("trt", "l2"), ("trt9", "l2"), ("trt9", "l29")]
+
+
 def test_runs_that_not_all_pairs_have_are_left_out(tmp_path: Path) -> None:
     study = factorial(tmp_path / "s")
     path = tmp_path / "s" / "results.csv"
