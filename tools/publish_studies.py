@@ -51,13 +51,13 @@ HEAD = """# The paper's claims, as our studies have them
 
 A cell is a difference, named beside it, and its 95% interval over runs, which is corrected where
 runs are folds of one pool. Where it lies within ±0.5 points (two one-sided tests, p < 0.05) there
-is *no relevant difference*, whether it is zero or not. Otherwise a claim is *supported*, or *not
-supported*, where the interval leaves out zero (p < 0.05; accuracy averaged over timesteps beside
-the reference: adjusted over all arms) and the difference is at least 0.5 points to its side, or to
-the other; anything else is *undecided*. Factors and timesteps have no such margin. What this means
-in plain words is in [findings.md](findings.md). The folders of the runs aren't kept: in the
-reports, training curves, the environment and the figures of analyses stay as they were published,
-and all else is as tempreg writes it now.
+is *no relevant difference*, whether it is zero or not. Otherwise a claim is *supported*, or
+*contradicted*, where the interval leaves out zero (p < 0.05; accuracy averaged over timesteps
+beside the reference: adjusted over all arms) and the difference is at least 0.5 points to its
+side, or to the other; anything else is *undecided*. Factors and timesteps have no such margin.
+What this means in plain words is in [findings.md](findings.md). The folders of the runs aren't
+kept: in the reports, training curves, the environment and the figures of analyses stay as they
+were published, and all else is as tempreg writes it now.
 
 """
 PARTS_HEAD = """## What each part of TRT does

@@ -1,7 +1,7 @@
 """The paper's claims (arXiv 2506.19256), each a sentence made from the study's numbers.
 
 Every claim is about one paired difference between two arms, read by `study.reading`: supported
-where it lies on the claim's side, not supported where it lies on the other, no relevant
+where it lies on the claim's side, contradicted where it lies on the other, no relevant
 difference, or undecided. Accuracies have the study's margin; factors and timesteps have none.
 That gradients vanish less can be tested only on data that needs time (see `page.temporal`).
 Whether accuracy is higher is asked of every arm, so there p is adjusted over the arms as well.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import Literal, final
 
+from tempreg.study.page.credit import doubts
 from tempreg.study.page.measures import (
     GAP,
     LAST_STEP,
@@ -40,11 +41,16 @@ from tempreg.study.statistics.comparison import (
 )
 from tempreg.study.statistics.items import ENDPOINT, items_interval
 from tempreg.study.statistics.paired import Paired, paired
-from tempreg.study.statistics.reading import read_difference, why_undecided, within
+from tempreg.study.statistics.reading import (
+    read_difference,
+    why_irrelevant,
+    why_undecided,
+    within,
+)
 
 Verdict = Literal[
     "supported",
-    "not supported",
+    "contradicted",
     "no relevant difference",
     "undecided",
     "not measured",
@@ -63,6 +69,7 @@ class Claim:
         detail: what was measured, of which arms, with its interval; else what it would need.
         figure: the difference with its interval alone, for a table; "" without one.
         difference: which difference that is, "MEASURE, ARM minus ARM"; "" without one.
+        but: what else could have made it, also the end of `detail`; "" where nothing says so.
     """
 
     text: str
@@ -70,6 +77,7 @@ class Claim:
     detail: str
     figure: str = ""
     difference: str = ""
+    but: str = ""
 
     @property
     def said(self) -> str:
@@ -200,7 +208,7 @@ def _judged(
     found = read_difference(test, equal, margin, p=p)
     verdict: Verdict
     if found in ("higher", "lower"):
-        verdict = "supported" if (found == "higher") == (measure.sign > 0) else "not supported"
+        verdict = "supported" if (found == "higher") == (measure.sign > 0) else "contradicted"
     else:
         verdict = "no relevant difference" if found == "no relevant difference" else "undecided"
     if not testable:
@@ -210,13 +218,18 @@ def _judged(
     if p is not None and not isnan(p):
         said += f", p = {p:.2g} after Holm's adjustment"
     if verdict == "no relevant difference":
-        said += f"; within ±{100 * (margin or nan):g} points (p = {equal:.2g})"
+        said += f"; {why_irrelevant(test, equal, margin or nan, p)}"
     elif verdict == "undecided":
         said += f"; {why_undecided(test, margin, p)}"
     words, of = measure.words[:1].upper() + measure.words[1:], f"{pair[0]} minus {pair[1]}"
+    but = ""
+    if verdict == "supported" and pair[0] and pair[1]:
+        column = _column(study, measure)
+        but = doubts(study, pair[0], pair[1], column, margin)
+    more += f"; but {but}" if but else ""
     detail = f"{words}, {of}: {said}{_items(items, test)}{more} ({test.n} repetitions)."
     figure = f"{measure.show(test.mean)} ({_interval(test, measure)}){measure.unit}"
-    return Claim(measure.text, verdict, detail, figure, f"{measure.words}, {of}")
+    return Claim(measure.text, verdict, detail, figure, f"{measure.words}, {of}", but)
 
 
 def _margin(study: StudyData, measure: Measure) -> float | None:
@@ -224,6 +237,11 @@ def _margin(study: StudyData, measure: Measure) -> float | None:
     if measure.unit != " points":
         return None
     return accuracy_margin(study) if measure.column else equality_margin(study)
+
+
+def _column(study: StudyData, measure: Measure) -> str:
+    """What its differences are of; "" where that is no column."""
+    return endpoint(study) if measure.text in (ACCURACY.text, BEYOND_L2.text) else measure.column
 
 
 def _of_endpoint(study: StudyData, measure: Measure) -> Measure:

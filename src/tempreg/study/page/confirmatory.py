@@ -13,7 +13,12 @@ from tempreg.study.page.words import points
 from tempreg.study.results import ReportedArm, StudyData, training_overlap
 from tempreg.study.statistics.comparison import accuracy_margin
 from tempreg.study.statistics.paired import paired
-from tempreg.study.statistics.reading import read_difference, why_undecided, within
+from tempreg.study.statistics.reading import (
+    read_difference,
+    why_irrelevant,
+    why_undecided,
+    within,
+)
 
 COLUMN = "test_accuracy"
 
@@ -26,19 +31,25 @@ def confirmatory_sentence(study: StudyData) -> str | None:
         return None
     overlap, margin = training_overlap(study), accuracy_margin(study)
     test = paired(differences, overlap=overlap)
-    read = read_difference(test, within(differences, margin, overlap), margin)
+    equal = within(differences, margin, overlap)
+    read = read_difference(test, equal, margin)
     said = (
         "The one confirmatory test, fixed before any run: test accuracy after the last timestep, "
         f"{trt} minus {rate}: {points(test.mean)} points"
     )
     if isnan(test.low):
         return f"{said}: {read}, for it is {why_undecided(test, margin)}."
-    said += f" ({points(test.low)} to {points(test.high)}), p {test.p:.2g}: {read}."
+    said += f" ({points(test.low)} to {points(test.high)}), "
+    if read == "no relevant difference":
+        said += f"{why_irrelevant(test, equal, margin)}: {read}."
+    else:
+        why = f" ({why_undecided(test, margin)})" if read == "undecided" else ""
+        said += f"p = {test.p:.2g}: {read}{why}."
     if overlap:
         plain = paired(differences)
         said += (
-            " The interval allows for training sets that overlap, and decides; without that it is "
-            f"{points(plain.low)} to {points(plain.high)}."
+            " This interval, which decides, is corrected for folds whose training sets overlap; "
+            f"without the correction it would be {points(plain.low)} to {points(plain.high)}."
         )
     return said
 

@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isnan
 
-from tempreg.study.results import StudyData, training_overlap
-from tempreg.study.statistics.comparison import Comparison, accuracy_margin
-from tempreg.study.statistics.paired import Paired, holm, paired
-from tempreg.study.statistics.reading import Reading, read_difference, within
+from tempreg.study.results import StudyData
+from tempreg.study.statistics.comparison import (
+    Comparison,
+    accuracy_margin,
+    beside,
+    endpoint,
+    equality_margin,
+)
+from tempreg.study.statistics.paired import Paired
+from tempreg.study.statistics.reading import (
+    ALPHA,
+    Reading,
+    smaller_p,
+    unseen,
+    why_undecided,
+)
 
 
 def outcome(study: StudyData, column: str, words: str, *, points: bool = False) -> str:
@@ -18,34 +30,25 @@ def outcome(study: StudyData, column: str, words: str, *, points: bool = False) 
         words: what the column is, as "the energy of a sample".
         points: whether it is an accuracy, whose differences have the study's margin.
     """
-    tests: dict[str, tuple[Paired, float]] = {}
-    margin, overlap = accuracy_margin(study) if points else None, training_overlap(study)
-    for arm in study.arms:
-        d = study.differences(arm.name, study.reference, column)
-        if arm.name != study.reference and len(d) > 1:
-            tests[arm.name] = paired(d, overlap=overlap), within(d, margin, overlap)
+    tests = beside(study, study.reference, column, accuracy_margin(study) if points else None)
     if not tests:
         return _alone(study, column, words, points=points)
-    adjusted = holm([test.p for test, _ in tests.values()])
     by_reading: dict[Reading, list[str]] = {}
-    left: list[Paired] = []
-    for (name, (test, equal)), p in zip(tests.items(), adjusted, strict=True):
-        read = read_difference(test, equal, margin, p=p)
-        shown = f"{100 * test.mean:+.2f} points" if points else f"{test.mean:+.3g}"
-        text = name if read == "undecided" else f"{name} ({shown})"
-        by_reading.setdefault(read, []).append(text)
-        if read == "undecided":
-            left.append(test)
+    for name, found in tests.items():
+        mean = found.test.mean
+        shown = f"{100 * mean:+.2f} points" if points else f"{mean:+.3g}"
+        text = name if found.reading == "undecided" else f"{name} ({shown})"
+        by_reading.setdefault(found.reading, []).append(text)
     ways: dict[Reading, str] = {
         "higher": f"higher than {study.reference}'s for",
         "lower": f"lower than {study.reference}'s for",
         "no relevant difference": f"no relevant difference from {study.reference}'s for",
-        "undecided": f"can't be told from {study.reference}'s for",
+        "undecided": f"shown neither to differ from {study.reference}'s nor to be like it for",
     }
     said = [
         f"{way} {', '.join(by_reading[read])}" for read, way in ways.items() if read in by_reading
     ]
-    if left:
+    if left := [found.test for found in tests.values() if found.reading == "undecided"]:
         said[-1] += f" ({apart(left, points=points)})"
     return f"{words[:1].upper()}{words[1:]}: {'; '.join(said)}."
 
@@ -57,9 +60,10 @@ def apart(tests: Sequence[Paired], *, points: bool = True) -> str:
         return "every seed differs by the same, which says nothing of how far seeds lie apart"
     seen = [f"{100 * d:.2f}" if points else f"{d:.3g}" for d in known]
     counts = sorted({test.n for test in tests})
-    below = seen[0] if seen[0] == seen[-1] else f"{seen[0]} to {seen[-1]}"
+    alike = seen[0] == seen[-1]
+    size = (seen[0] if alike else f"{seen[0]} to {seen[-1]}") + " points" * points
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"below {below}{' points' * points} with {many} seeds"
+    return unseen(size if alike else f"{size}, by arm,", many)
 
 
 def accuracy_sentences(study: StudyData, comparisons: list[Comparison], words: str) -> list[str]:
@@ -75,7 +79,7 @@ def accuracy_sentences(study: StudyData, comparisons: list[Comparison], words: s
     best = sorted(groups["higher"], key=lambda c: -c.mean)
     of = f"{study.reference} ({100 * reference.mean:.2f}%)"
     if best:
-        said = [f"Most accurate: {_told(best[0], of)}."]
+        said = [f"Most accurate: {_told(best[0], of)}{_as_good(study, best[0])}."]
         if best[1:]:
             said.append(f"Also more accurate than {study.reference}: {_all(best[1:])}.")
     else:
@@ -85,14 +89,39 @@ def accuracy_sentences(study: StudyData, comparisons: list[Comparison], words: s
     if groups["no relevant difference"]:
         names = ", ".join(c.arm for c in groups["no relevant difference"])
         said.append(f"No relevant difference from {study.reference}: {names}.")
-    if groups["undecided"]:
-        names = ", ".join(c.arm for c in groups["undecided"])
-        seen = apart([c.paired for c in groups["undecided"] if c.paired])
-        said.append(f"Can't be told apart from {study.reference}: {names} ({seen}).")
-    return [*said, f"What counts is {words}."]
+    return said + _left_open(study, groups["undecided"], len(judged))
 
 
 _READ: tuple[Reading, ...] = ("higher", "lower", "no relevant difference", "undecided")
+
+
+def _left_open(study: StudyData, undecided: list[Comparison], tests: int) -> list[str]:
+    """What is undecided, and why: too few seeds, one of many tests, or too near the margin."""
+    left = [c for c in undecided if not c.p < ALPHA]
+    near = [c for c in undecided if c.p < ALPHA]
+    said = []
+    if left:
+        seen = apart([c.paired for c in left if c.paired])
+        names = ", ".join(c.arm for c in left)
+        said.append(f"Open, which is not the same as equal to {study.reference}: {names} ({seen}).")
+    if single := [c.arm for c in left if c.paired and c.paired.p < ALPHA]:
+        whose, them = ("s leave", "they are") if len(single) > 1 else (" leaves", "it is")
+        said.append(
+            f"The 95% interval{whose} out 0 for {', '.join(single)}, and yet {them} open: an "
+            f"interval is of one test, and {smaller_p(tests)}."
+        )
+    for c in near:
+        if c.paired:
+            why = why_undecided(c.paired, equality_margin(study), c.p)
+            said.append(f"Open: {c.arm}, {why}.")
+    return said
+
+
+def _as_good(study: StudyData, best: Comparison) -> str:
+    """The arms that can't be called less accurate than the best one; "" without any."""
+    others = beside(study, best.arm, endpoint(study), equality_margin(study))
+    names = [arm for arm, found in others.items() if found.reading != "lower"]
+    return f"; not told apart from it: {', '.join(names)}" if names else ""
 
 
 def _told(c: Comparison, of: str) -> str:

@@ -8,13 +8,12 @@ short run can't show its effect. It is called active where the norm of all weigh
 from __future__ import annotations
 
 from math import isnan
-from typing import Any
 
 from tempreg.options import ObjectiveName, parse_objective
 from tempreg.report.page import Section, Table
 from tempreg.study.page.words import DASH, NOT_MEASURED
 from tempreg.study.results import ReportedArm, StudyData, training_overlap
-from tempreg.study.statistics.paired import paired
+from tempreg.study.statistics.paired import Paired, paired
 
 ACTIVE = 0.1
 """The fraction by which the norm must fall."""
@@ -26,15 +25,14 @@ def penalty_section(study: StudyData) -> Section | None:
     """Every arm with a penalty beside the same arm without; None where no arm has one."""
     rows, idle = [], []
     for arm in study.arms:
-        if _objective(arm).penalty is None:
+        if objective_of(arm).penalty is None:
             continue
-        plain = without_penalty(study, arm)
-        row = [arm.name, str(_setting(study, arm, "objective.lam"))]
-        changes = relative_norms(study, arm.name, plain) if plain else []
-        if not changes:
+        plain, test = norm_change(study, arm)
+        lam = study.setting(arm, "objective.lam")
+        row = [arm.name, DASH if lam is None else str(lam)]
+        if test is None:
             rows.append([*row, plain or DASH, DASH, DASH, _UNKNOWN])
             continue
-        test = paired(changes, overlap=training_overlap(study))
         active = test.mean <= -ACTIVE
         if not active:
             idle.append(arm.name)
@@ -58,14 +56,34 @@ def penalty_section(study: StudyData) -> Section | None:
     return Section(_TITLE, texts, [table])
 
 
+def norm_change(study: StudyData, arm: ReportedArm) -> tuple[str | None, Paired | None]:
+    """The arm without the penalty, and how ‖w‖ differs from its, as a fraction; None: not known."""
+    plain = without_penalty(study, arm)
+    changes = relative_norms(study, arm.name, plain) if plain else []
+    return plain, paired(changes, overlap=training_overlap(study)) if changes else None
+
+
 def without_penalty(study: StudyData, arm: ReportedArm) -> str | None:
     """The arm with the same objective but for its penalty, else the bare base; None: neither."""
-    objective = _objective(arm)
-    for wanted in (objective.with_penalty(None), objective._replace(additions=frozenset())):
-        for other in study.arms:
-            if _objective(other) == wanted and _others(other) <= _others(arm):
-                return other.name
-    return None
+    objective = objective_of(arm)
+    return arm_with(study, arm, objective.with_penalty(None)) or arm_with(study, arm, bare(arm))
+
+
+def bare(arm: ReportedArm) -> ObjectiveName:
+    """An arm's objective without all that is added to its base."""
+    return objective_of(arm)._replace(additions=frozenset())
+
+
+def arm_with(study: StudyData, arm: ReportedArm, objective: ObjectiveName) -> str | None:
+    """The first arm with this objective that changes nothing else, but for what `arm` does."""
+    return next(
+        (
+            other.name
+            for other in study.arms
+            if objective_of(other) == objective and _others(other) <= _others(arm)
+        ),
+        None,
+    )
 
 
 def relative_norms(study: StudyData, arm: str, plain: str) -> list[float]:
@@ -78,7 +96,7 @@ def relative_norms(study: StudyData, arm: str, plain: str) -> list[float]:
     ]
 
 
-def _objective(arm: ReportedArm) -> ObjectiveName:
+def objective_of(arm: ReportedArm) -> ObjectiveName:
     """Base and terms; of a name that is none, as in damaged files, the name alone."""
     name = str(arm.changes.get("objective.name", ""))
     try:
@@ -90,11 +108,3 @@ def _objective(arm: ReportedArm) -> ObjectiveName:
 def _others(arm: ReportedArm) -> set[tuple[str, str]]:
     """What an arm changes beside its objective."""
     return {(k, str(v)) for k, v in arm.changes.items() if not k.startswith("objective.")}
-
-
-def _setting(study: StudyData, arm: ReportedArm, dotted: str) -> Any:
-    """A setting of an arm: chosen on validation, its own, or the base's."""
-    section: Any = study.facts.get("base") or {}
-    for key in dotted.split("."):
-        section = section.get(key, DASH) if isinstance(section, dict) else DASH
-    return (arm.chosen or {}).get(dotted, arm.changes.get(dotted, section))

@@ -19,9 +19,9 @@ LAST, BEST = "mean_accuracy_over_steps", "test_mean_accuracy_over_steps_at_best_
 
 
 def regime(study: StudyData) -> str:
-    """A sentence or two, as the first ones of a page."""
+    """A sentence or two, which stand before what was found."""
     changes = improvements(study)
-    said = f"What follows holds for {_length(study)}."
+    said = f"Every figure is of {_length(study)}, and says nothing of shorter or longer ones."
     if not changes:
         return f"{said} Whether anything overfits was not measured."
     values = list(changes.values())

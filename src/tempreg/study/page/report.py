@@ -24,6 +24,7 @@ from tempreg.study.page.measured import (
     splits_section,
     timesteps_section,
 )
+from tempreg.study.page.opening import lead
 from tempreg.study.page.penalty import penalty_section
 from tempreg.study.page.quantities import others_section, quantity_sections
 from tempreg.study.page.recordings import recordings_section
@@ -91,11 +92,11 @@ def study_sections(study: StudyData, comparisons: list[Comparison]) -> list[Sect
         sweeps_section(study),
         penalty_section(study),
     )
-    others = others_section(study)
+    others, made = others_section(study), claims(study, comparisons)
     return [
-        overview_section(study, comparisons),
+        overview_section(study, comparisons, made),
         results_section(study, comparisons),
-        claims_section(claims(study, comparisons)),
+        claims_section(made),
         arms_section(study),
         *(section for section in optional if section),
         timesteps_section(study),
@@ -113,11 +114,7 @@ def study_sections(study: StudyData, comparisons: list[Comparison]) -> list[Sect
 
 def study_page(study: StudyData, sections: list[Section]) -> Page:
     """The report of these sections."""
-    source = study.facts.get("source")
-    lead = "Spiking networks trained in different ways, compared run by run" + (
-        f"; settings from {source}." if source else "."
-    )
-    return Page(f"Study: {study.folder.resolve().name}", lead, without_empty(sections))
+    return Page(f"Study: {study.folder.resolve().name}", lead(study), without_empty(sections))
 
 
 def without_empty(sections: list[Section]) -> list[Section]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from math import isnan, sqrt
+from typing import get_args
 
 import numpy as np
 
 from tempreg.report.page import Picture, Section, Table
 from tempreg.report.study_figures import forest_figure
 from tempreg.study.cautions import caution_sentences
-from tempreg.study.page.claims import Claim
+from tempreg.study.page.claims import Claim, Verdict
 from tempreg.study.page.confirmatory import confirmatory_sentence
+from tempreg.study.page.opening import arms_key
 from tempreg.study.page.outcome import accuracy_sentences
 from tempreg.study.page.regime import regime
 from tempreg.study.page.words import DASH, points, span
@@ -18,35 +20,52 @@ from tempreg.study.results import StudyData, training_overlap
 from tempreg.study.statistics.comparison import Comparison, endpoint, equality_margin
 from tempreg.study.statistics.items import ENDPOINT, OF_NUMBERS
 
+_NOT_EQUAL = "; p (not equal) is"
+"""Where a caption begins to speak of a column that its page has alone."""
 _WIDE = ("95% over runs and items", "p (not equal)")
 """Columns of the table of arms that its page has alone."""
 
 
-def overview_section(study: StudyData, comparisons: list[Comparison]) -> Section:
-    """What a reader of one minute takes away, and what it holds for."""
+def overview_section(study: StudyData, comparisons: list[Comparison], made: list[Claim]) -> Section:
+    """What a reader of one minute takes away, and before it what it holds for."""
     planned = len(study.arms) * len(study.replicates)
     left_out = len(study.unfinished())
-    texts = accuracy_sentences(study, comparisons, _endpoint_words(study))
-    if confirmatory := confirmatory_sentence(study):
-        texts.append(confirmatory)
-    texts += [
-        regime(study),
+    confirmatory = confirmatory_sentence(study)
+    texts = [
         f"{len(study.arms)} training methods (arms) were trained {len(study.replicates)} times "
         f"each, on the same data, networks and seeds, so {planned} runs"
         + (f", {left_out} of which have no result (see below)." if left_out else "."),
+        arms_key(study),
+        regime(study),
+        confirmatory or "",
+        _rank_of_the_ranking(study, comparisons, after=confirmatory is not None),
+        *accuracy_sentences(study, comparisons, _endpoint_words(study)),
+        *(f"{claim.text}: {claim.verdict}, but {claim.but}." for claim in made if claim.but),
         *caution_sentences(study),
     ]
-    return Section("Overview", texts)
+    return Section("Overview", [text for text in texts if text])
+
+
+def _rank_of_the_ranking(study: StudyData, comparisons: list[Comparison], *, after: bool) -> str:
+    """What the comparison of all arms is by, and whether it is second to a confirmatory test."""
+    tests = sum(c.paired is not None and c.paired.n > 1 for c in comparisons)
+    if not tests:
+        return ""
+    named = ", the endpoint of study.yaml" if study.facts.get("endpoint") else ""
+    many = f"p is adjusted over {tests} tests (Holm)" if tests > 1 else "one test"
+    second = "Secondary, and exploratory beside that test: every arm" if after else "Every arm"
+    return f"{second} minus {study.reference} by {_endpoint_words(study)}{named}; {many}."
 
 
 def claims_section(made: list[Claim]) -> Section:
     """What the study says of each claim of the paper."""
     rows = [[c.text, c.said, c.detail] for c in made if c.verdict != "not measured"]
     left = [c.text for c in made if c.verdict == "not measured"]
-    said = {word: sum(c.verdict == word for c in made) for word in ("supported", "not supported")}
+    verdicts = [v for v in get_args(Verdict) if v != "not measured" or left]
+    said = ", ".join(f"{v} {sum(c.verdict == v for c in made)}" for v in verdicts)
     texts = [
-        f"Of {len(made)} claims that the paper (arXiv 2506.19256) makes of TRT, this study's "
-        f"numbers support {said['supported']} and speak against {said['not supported']}."
+        f"{len(made)} claims that the paper (arXiv 2506.19256) makes of TRT, by this study's "
+        f"numbers: {said}."
     ]
     if left:
         texts.append(f"Not measured: {'; '.join(left)}.")
@@ -114,7 +133,9 @@ def results_table(study: StudyData, comparisons: list[Comparison]) -> Table:
         rows.append([*row, c.verdict])
     kind = f"; runs and items resampled {items.resampled}" if items else ""
     caption = f"{_endpoint_words(study)}; differences are paired, from {study.reference}{kind}"
-    caption = caption[:1].upper() + caption[1:]
+    caption = caption[:1].upper() + caption[1:] + _NOT_EQUAL
+    margin = f"{100 * equality_margin(study):g} points"
+    caption += f" below 0.05 where the difference is shown to be smaller than {margin}, either way"
     return Table(caption, head, rows, frozenset(range(1, 8)), verdict=8)
 
 
@@ -124,7 +145,7 @@ def narrow(table: Table) -> Table:
     rows = [[row[i] for i in kept] for row in (table.head, *table.rows)]
     numeric = frozenset(place for place, i in enumerate(kept) if i in table.numeric)
     verdict = None if table.verdict is None else kept.index(table.verdict)
-    return Table(table.caption, rows[0], rows[1:], numeric, verdict)
+    return Table(table.caption.partition(_NOT_EQUAL)[0], rows[0], rows[1:], numeric, verdict)
 
 
 def results_section(study: StudyData, comparisons: list[Comparison]) -> Section:
@@ -133,10 +154,10 @@ def results_section(study: StudyData, comparisons: list[Comparison]) -> Section:
     texts = [
         f"Measured: {_endpoint_words(study)}; higher is better. "
         + accuracy_sentences(study, comparisons, _endpoint_words(study))[0],
-        f"Where two one-sided t tests reject a difference of {margin} points or more, there is no "
-        f"relevant difference, whether it is zero or not. Otherwise an arm is called higher or "
-        f"lower where p < 0.05 after Holm's adjustment over the arms and it differs by at least "
-        f"{margin} points; anything else the study leaves open.",
+        f"Where two one-sided t tests reject a difference of {margin} points or more (p (not "
+        "equal) < 0.05), there is no relevant difference, whether it is zero or not. Otherwise an "
+        "arm is called higher or lower where p < 0.05 after Holm's adjustment over the arms and it "
+        f"differs by at least {margin} points; anything else the study leaves open.",
         "The interval over runs speaks of other seeds (and splits) on the same test items; that "
         "over runs and items also of other test items, by resampling both. It is never the "
         "narrower one, and where each run has test items of its own the two are the same.",

@@ -10,7 +10,7 @@ from tempreg.study.results import StudyData, training_overlap
 from tempreg.study.statistics.bootstrap import Interval
 from tempreg.study.statistics.items import ENDPOINT, OF_NUMBERS, items_interval
 from tempreg.study.statistics.paired import Paired, holm, mean_sd, paired, tost
-from tempreg.study.statistics.reading import Reading, read_difference
+from tempreg.study.statistics.reading import Reading, read_difference, within
 
 MARGIN = 0.005
 """A difference of accuracies that matters: half a point."""
@@ -41,6 +41,35 @@ class Comparison:
     p: float
     equal: float
     verdict: Verdict
+
+
+@final
+@dataclass(frozen=True)
+class Beside:
+    """A paired difference from another arm, one of several.
+
+    Attributes:
+        test: of the differences.
+        p: Holm-adjusted over the arms.
+        reading: as `study.reading` has it.
+    """
+
+    test: Paired
+    p: float
+    reading: Reading
+
+
+def beside(study: StudyData, other: str, column: str, margin: float | None) -> dict[str, Beside]:
+    """Every arm minus `other` by a column, those with two differences and more."""
+    overlap = training_overlap(study)
+    found = {a.name: study.differences(a.name, other, column) for a in study.arms}
+    found = {arm: d for arm, d in found.items() if arm != other and len(d) > 1}
+    tests = {arm: paired(d, overlap=overlap) for arm, d in found.items()}
+    adjusted = holm([test.p for test in tests.values()])
+    return {
+        arm: Beside(t, p, read_difference(t, within(found[arm], margin, overlap), margin, p=p))
+        for (arm, t), p in zip(tests.items(), adjusted, strict=True)
+    }
 
 
 def compare_arms(study: StudyData, *, seed: int = 0, draws: int = 2000) -> list[Comparison]:

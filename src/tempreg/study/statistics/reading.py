@@ -43,12 +43,32 @@ def why_undecided(test: Paired, margin: float | None, p: float | None = None) ->
     """For a sentence: what keeps an undecided difference from being called anything."""
     if isnan(test.low):
         return f"the same with all {test.n} seeds, which says nothing of how far seeds lie apart"
-    if margin is None:
-        return f"can't be told apart below {test.detectable:.3f} with {test.n} seeds"
-    within = f"within ±{100 * margin:g} points"
-    if (test.p if p is None else p) >= ALPHA:
-        return f"can't be told apart below {100 * test.detectable:.2f} points with {test.n} seeds"
-    return f"not zero, but shown neither {within} nor as large as that"
+    if margin is not None and (test.p if p is None else p) < ALPHA:
+        return f"not zero, but shown neither {_within(margin)} nor as large as that"
+    said = f"its interval leaves out 0, but {smaller_p('several')}; " if test.p < ALPHA else ""
+    size = f"{test.detectable:.3f}" if margin is None else f"{100 * test.detectable:.2f} points"
+    return said + unseen(size, test.n)
+
+
+def smaller_p(tests: int | str) -> str:
+    """For a sentence: why an interval that leaves out 0 isn't enough."""
+    return f"with {tests} tests p has to be smaller (Holm)"
+
+
+def unseen(size: str, seeds: int | str) -> str:
+    """For a sentence: below which size, with its unit, differences are missed too often."""
+    return f"a true difference smaller than about {size} may well go unseen with {seeds} seeds"
+
+
+def why_irrelevant(test: Paired, equal: float, margin: float, p: float | None = None) -> str:
+    """For a sentence: what "no relevant difference" is read from; `equal` as in the rule."""
+    nonzero = test.p if p is None else p
+    said = f"not zero (p = {nonzero:.2g}), but " if nonzero < ALPHA else ""
+    return f"{said}{_within(margin)} (p = {equal:.2g})"
+
+
+def _within(margin: float) -> str:
+    return f"within ±{100 * margin:g} points"
 
 
 def within(differences: Sequence[float], margin: float | None, overlap: float) -> float:

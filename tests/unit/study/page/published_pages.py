@@ -36,7 +36,7 @@ FIGURE = rf"{NUMBER} \({NUMBER} to {NUMBER}\)"
 READINGS = "higher|lower|undecided|no relevant difference"
 UNTESTABLE = "not testable here"
 """What is said of temporal gradients on data that needs no time, whatever their difference."""
-VERDICTS = {"supported", "not supported", "no relevant difference", "undecided", UNTESTABLE}
+VERDICTS = {"supported", "contradicted", "no relevant difference", "undecided", UNTESTABLE}
 
 
 def measure(words: str) -> str:

@@ -38,7 +38,7 @@ def test_verdicts_follow_the_truth(tmp_path: Path) -> None:
     assert [claim.verdict for claim in made][1:] == [
         "supported",  # the gap
         "supported",  # flatness
-        "not supported",  # the centroid rises with the made-up effect
+        "contradicted",  # the centroid rises with the made-up effect
         "supported",
         "no relevant difference",
         "supported",
@@ -54,7 +54,7 @@ def test_two_repetitions_leave_it_open(tmp_path: Path) -> None:
     assert arms["trt"].verdict == "undecided"
     assert made[4].verdict == made[5].verdict == "undecided"
     assert "L2 of matched strength: undecided at this number of seeds." in made[5].sentence
-    assert "can't be told apart below" in made[5].detail
+    assert "; a true difference smaller than about" in made[5].detail
 
 
 def test_what_is_not_there_is_not_measured(tmp_path: Path) -> None:

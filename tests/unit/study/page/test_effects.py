@@ -154,7 +154,8 @@ def test_the_confirmatory_test_is_always_the_same(tmp_path: Path) -> None:
     )
     interval = reference.confidence_interval()
     assert said is not None
-    assert f"({100 * interval.low:+.2f} to {100 * interval.high:+.2f}), p" in said
+    assert f"({100 * interval.low:+.2f} to {100 * interval.high:+.2f}), p =" in said
+    assert "correction" not in said
     assert "trt minus rate" in said
     without = load_study(make_study(tmp_path / "other", effects={"rate": 0, "step": 0.01}))
     assert confirmatory_sentence(without) is None

@@ -37,7 +37,7 @@ def test_every_cell_of_the_table_of_claims() -> None:
                 p = against_all(study, name)[match[1]][1]
             read = reading(d, name, p)
             if read in ("higher", "lower"):
-                read = "supported" if (read == "lower") == lower_is_better else "not supported"
+                read = "supported" if (read == "lower") == lower_is_better else "contradicted"
             if name == "gradient_decay":
                 read = UNTESTABLE
             unit = {"gradient_decay": "", "shift": " timesteps"}.get(name, " points")
@@ -64,7 +64,7 @@ def test_every_cell_of_the_tables_of_parts() -> None:
 
 def test_no_two_pages_read_one_difference_as_two_things() -> None:
     """A pair in both kinds of table: Holm over other sets of tests may not change the word."""
-    opposite = {"higher": {"supported", "not supported"}, "lower": {"supported", "not supported"}}
+    opposite = {"higher": {"supported", "contradicted"}, "lower": {"supported", "contradicted"}}
     body = table(claims_page())[1]
     parts = {measure(title): text for title, text in sections().items()}
     compared = 0

@@ -17,7 +17,12 @@ from tempreg.study.results import load_study
 from tempreg.study.statistics.comparison import compare_arms
 from tempreg.study.statistics.items import items_interval, write_items
 from tempreg.study.statistics.paired import paired
-from tempreg.study.statistics.reading import read_difference, why_undecided, within
+from tempreg.study.statistics.reading import (
+    read_difference,
+    why_irrelevant,
+    why_undecided,
+    within,
+)
 from tests.study_folder import make_study
 
 SPREAD = np.array([-1.0, 1.0, -0.5, 0.5, 0.0])
@@ -47,11 +52,24 @@ def test_without_a_margin_any_difference_that_is_not_zero_counts() -> None:
     test = paired(d)
     assert read_difference(test, within(d, None, 0.0), None) == "higher"
     assert read_difference(test, within(d, None, 0.0), None, p=0.2) == "undecided"
-    seeds = f"with {len(d)} seeds"
-    assert why_undecided(test, None) == f"can't be told apart below {test.detectable:.3f} {seeds}"
-    points = f"{100 * test.detectable:.2f} points"
-    assert why_undecided(test, 0.005, 0.2) == f"can't be told apart below {points} {seeds}"
+    seen = f"may well go unseen with {len(d)} seeds"
+    holm = "its interval leaves out 0, but with several tests p has to be smaller (Holm); "
+    said = f"a true difference smaller than about {test.detectable:.3f} {seen}"
+    assert why_undecided(test, None, 0.2) == holm + said
+    said = f"a true difference smaller than about {100 * test.detectable:.2f} points {seen}"
+    assert why_undecided(test, 0.005, 0.2) == holm + said
+    wide = paired(list(0.0012 + 0.02 * SPREAD))
+    assert why_undecided(wide, 0.005).startswith("a true difference smaller than about")
     assert why_undecided(test, 0.005).startswith("not zero, but shown neither within ±0.5 points")
+
+
+def test_what_is_not_zero_and_yet_irrelevant_says_both() -> None:
+    d = list(0.0012 + 0.0005 * SPREAD)
+    test, equal = paired(d), within(d, 0.005, 0.0)
+    assert why_irrelevant(test, equal, 0.005) == (
+        f"not zero (p = {test.p:.2g}), but within ±0.5 points (p = {equal:.2g})"
+    )
+    assert why_irrelevant(test, equal, 0.005, 0.2) == f"within ±0.5 points (p = {equal:.2g})"
 
 
 @given(st.lists(st.floats(-0.02, 0.02), min_size=3, max_size=12), st.floats(0, 0.5))
@@ -106,7 +124,7 @@ def change(folder: Path, columns: dict[str, dict[str, float]]) -> Path:
 
 def test_the_regime_comes_first_and_names_what_overfits(tmp_path: Path) -> None:
     folder = make_study(tmp_path, effects={"rate": 0.0, "trt": 0.0, "step": 0.0}, replicates=3)
-    assert regime(load_study(folder)).startswith("What follows holds for runs of 3 epochs.")
+    assert regime(load_study(folder)).startswith("Every figure is of runs of 3 epochs, and says")
     last, best = "mean_accuracy_over_steps", "test_mean_accuracy_over_steps_at_best_val"
     both = {"optimizer_steps": 1500, "epochs": 3, "kept_epoch": 3}
     columns = {
@@ -117,7 +135,7 @@ def test_the_regime_comes_first_and_names_what_overfits(tmp_path: Path) -> None:
     study = load_study(change(folder, columns))
     assert overfitted(study) == ["step"]
     said = regime(study)
-    assert said.startswith("What follows holds for runs of 1,500 optimiser steps (3 epochs).")
+    assert said.startswith("Every figure is of runs of 1,500 optimiser steps (3 epochs), and")
     assert "changed by -1.00 to +1.00 points" in said
     assert said.endswith("1 of 3 arms still improved, and these overfit: step.")
     kept = {arm: {**values, "kept_epoch": 2} for arm, values in columns.items()}

@@ -1,0 +1,178 @@
+"""What a study's page says first, and what stands beside a claim that is supported."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tempreg.options import TERMS
+from tempreg.study.page.claims import claims
+from tempreg.study.page.confirmatory import confirmatory_sentence
+from tempreg.study.page.opening import arms_key, lead
+from tempreg.study.page.outcome import accuracy_sentences
+from tempreg.study.page.sections import claims_section, overview_section, results_table
+from tempreg.study.results import ReportedArm, StudyData, load_study
+from tempreg.study.statistics.comparison import compare_arms
+from tests.study_folder import make_study
+
+COLUMNS = ("mean_accuracy_over_steps", "test_accuracy")
+
+
+def with_accuracies(
+    study: StudyData, values: dict[str, list[float]], norms: dict[str, float] | None = None
+) -> StudyData:
+    """The same with these accuracies, and norms of the weights, by arm and repetition."""
+    runs = []
+    for run in study.runs:
+        value = values[run.arm][int(run.replicate)]
+        norm = (norms or {}).get(run.arm, 11.0)
+        changed: dict[str, float] = {**dict.fromkeys(COLUMNS, value), "weight_norm": norm}
+        runs.append(replace(run, values={**run.values, **changed}))
+    return replace(study, runs=runs)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    effects = {"rate": 0.0, "step": 0.0, "trt": 0.0}
+    return make_study(tmp_path_factory.mktemp("study"), effects=effects, replicates=4)
+
+
+def base(study: StudyData, **data: Any) -> StudyData:
+    return replace(study, facts={**study.facts, "base": {"data": data}})
+
+
+def test_the_task_and_the_preset(folder: Path) -> None:
+    study = load_study(folder)
+    assert lead(base(study, name="nmnist")) == (
+        "Spiking networks trained in different ways to classify N-MNIST, 1,100 recordings "
+        "(nmnist), compared run by run; settings of preset nmnist-trt."
+    )
+    other = lead(base(study, name="mine:Data", train_size=3000))
+    assert "to classify mine:Data from 3,000 training samples, compared" in other
+    assert other.endswith("settings of preset nmnist-trt with other data.")
+    own = replace(base(study), facts={"source": "mine.yaml", "endpoint": "x"})
+    damaged = replace(study, facts={"source": {}, "base": {}})
+    assert lead(damaged).endswith("in different ways, compared run by run.")
+    assert lead(base(study, name=["a"], train_size="b")).count("to classify ['a'], compared") == 1
+    assert lead(own).endswith("in different ways, compared run by run; settings from mine.yaml.")
+
+
+def test_names_of_arms_are_said_by_the_objectives_own_summaries(folder: Path) -> None:
+    study = load_study(folder)
+    own = ReportedArm("strong", {"objective.name": "trt", "objective.lam": 0.006})
+    swept = ReportedArm("rate@eta=1", {"objective.name": "rate", "objective.eta": 1})
+    said = arms_key(replace(study, arms=[*study.arms, own, swept]))
+    for name, shown in {"rate": "rate", "step": "step", "mse": "+mse", "trt": "+trt"}.items():
+        assert f"{shown} = {TERMS[name].summary}" in said
+    assert said.endswith("; trt = step+mse+trt; strong = trt with objective.lam 0.006.")
+    assert "anytime" not in said
+    assert "eta=1" not in said
+    assert arms_key(replace(study, arms=[ReportedArm("fast", {"optimizer.lr": 1})])) == ""
+
+
+UP = [0.80, 0.81, 0.82, 0.83]
+
+
+def raised(*by: float) -> list[float]:
+    return [value + more for value, more in zip(UP, by, strict=True)]
+
+
+def test_an_arm_as_good_as_the_best_is_named_with_it(folder: Path) -> None:
+    near = {"step": raised(0.04, 0.041, 0.042, 0.043), "trt": raised(0.04, 0.0411, 0.042, 0.0431)}
+    study = with_accuracies(load_study(folder), {"rate": UP, **near})
+    first, also = accuracy_sentences(study, compare_arms(study), "accuracy")
+    assert first.startswith("Most accurate: trt, ")
+    assert first.endswith("; not told apart from it: step.")
+    assert also.startswith("Also more accurate than rate: step")
+    far = {"step": raised(0.02, 0.021, 0.022, 0.023), "trt": near["trt"]}
+    study = with_accuracies(load_study(folder), {"rate": UP, **far})
+    assert "not told apart" not in accuracy_sentences(study, compare_arms(study), "accuracy")[0]
+
+
+def test_what_is_open_is_not_called_equal(folder: Path) -> None:
+    """trt beside rate alone has p = 0.032, which two tests double."""
+    values = {
+        "rate": UP,
+        "step": raised(0.02, -0.02, 0.01, 0),
+        "trt": raised(0.01, 0.04, 0.03, 0.02),
+    }
+    study = with_accuracies(load_study(folder), values)
+    none, left, holm = accuracy_sentences(study, compare_arms(study), "accuracy")
+    assert none.startswith("No arm is shown to be more accurate than rate")
+    assert left.startswith("Open, which is not the same as equal to rate: step, trt (a true diff")
+    assert " points, by arm, may well go unseen with 4 seeds)." in left
+    assert holm == (
+        "The 95% interval leaves out 0 for trt, and yet it is open: an interval is of one test, "
+        "and with 2 tests p has to be smaller (Holm)."
+    )
+    close = {"rate": UP, "step": UP, "trt": raised(0.0038, 0.005, 0.0048, 0.0042)}
+    study = with_accuracies(load_study(folder), close)
+    said = accuracy_sentences(study, compare_arms(study), "accuracy")
+    assert said[-1].startswith("Open: trt, not zero, but shown neither within ±0.5 points nor")
+
+
+def test_the_confirmatory_test_says_both_of_what_is_small_and_not_zero(folder: Path) -> None:
+    near = raised(0.002, 0.0021, 0.0022, 0.0023)
+    study = with_accuracies(load_study(folder), {"rate": UP, "step": UP, "trt": near})
+    said = confirmatory_sentence(study)
+    assert said is not None
+    assert ", not zero (p = " in said
+    assert said.count("p = ") == 2
+    assert said.endswith("): no relevant difference.")
+    folds = replace(study, facts={**study.facts, "overlap": 0.3})
+    said = confirmatory_sentence(folds)
+    assert said is not None
+    assert "corrected for folds whose training sets overlap; without the correction it" in said
+
+
+def test_what_else_could_have_made_a_difference_stands_beside_the_claim(folder: Path) -> None:
+    alike = raised(0.04, 0.041, 0.042, 0.043)
+    values = {"rate": UP, "step": alike, "trt": raised(0.04, 0.0411, 0.042, 0.0431)}
+
+    def said(norm: float, step: list[float]) -> tuple[str, str]:
+        study = with_accuracies(load_study(folder), {**values, "step": step}, {"trt": norm})
+        comparisons = compare_arms(study)
+        claim = claims(study, comparisons)[4]
+        assert claim.verdict == "supported"
+        assert claim.detail.endswith(f"; but {claim.but} (4 repetitions).") == bool(claim.but)
+        return claim.but, " ".join(overview_section(study, comparisons, [claim]).paragraphs)
+
+    weak = (
+        "trt's penalty was too weak to be active (norm of the weights -0.9% beside step's), so it "
+        "is hardly what made the difference"
+    )
+    step = "step alone (cross-entropy at every timestep) has +4.15 points already, and trt minus"
+    but, overview = said(10.9, alike)
+    assert but.startswith(f"{weak}; {step} step is no relevant difference: +0.00 points (")
+    assert f"TRT is more accurate than direct training: supported, but {but}." in overview
+    assert said(10.9, UP)[0] == weak
+    assert said(5.0, alike)[0].startswith(step)
+    but, overview = said(5.0, UP)
+    assert but == ""
+    assert "TRT is more accurate" not in overview
+
+
+def test_every_verdict_is_counted_and_the_columns_explained(folder: Path) -> None:
+    study = load_study(folder)
+    comparisons = compare_arms(study)
+    section = claims_section(made := claims(study, comparisons))
+    counted = {v: sum(c.verdict == v for c in made) for v in {c.verdict for c in made}}
+    assert sum(counted.values()) == 7
+    for verdict, count in counted.items():
+        assert f"{verdict} {count}" in section.paragraphs[0]
+    assert "contradicted 0" in section.paragraphs[0]
+    assert "; p (not equal) is below 0.05 where the difference is shown to be smaller than 0.5" in (
+        results_table(study, comparisons).caption
+    )
+
+
+def test_without_a_confirmatory_test_nothing_is_secondary(folder: Path) -> None:
+    study = load_study(folder)
+    texts = overview_section(study, compare_arms(study), []).paragraphs
+    assert any(t.startswith("Secondary, and exploratory beside that test: every") for t in texts)
+    study = replace(study, arms=[a for a in study.arms if a.name != "trt"])
+    texts = overview_section(study, compare_arms(study), []).paragraphs
+    assert any(t.startswith("Every arm minus rate by test accuracy averaged") for t in texts)
