@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from tempreg.ops import cbuild, sparse_conv
+from tempreg.ops.ckernel import kernel
 from tempreg.ops.sparse_conv import Pair, Passes, density, sparse_conv2d
 from tests.conftest import needs_compiler
 
@@ -95,6 +101,36 @@ def test_strips_groups_and_threads_change_no_bit(size: tuple[int, int, int], str
     for mine, theirs in zip(found[0], wanted, strict=True):
         scale = 1e-5 * float(theirs.abs().max())
         torch.testing.assert_close(mine.double(), theirs, rtol=0, atol=scale)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="names features of x86 processors")
+@pytest.mark.parametrize("without", ["-mno-avx512f", "-mno-avx"])
+def test_older_processors_give_the_same_to_summation_order(
+    without: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws = torch.Generator().manual_seed(1)
+    x = inputs((3, 20, 9, 13), 0.2, "counts", draws)
+    weight = torch.randn(45, 20, 3, 3, generator=draws)
+    found = []
+    for flag in ("", without):
+        monkeypatch.setenv("CC", f"{os.environ.get('CC', 'cc')} {flag}")
+        monkeypatch.setenv("TEMPREG_CACHE_DIR", str(tmp_path))
+        forget()
+        for stride in (1, 2):
+            found.append(derived(x, weight, None, ((stride, stride), (1, 1))))
+        monkeypatch.undo()
+    forget()
+    assert len(list(tmp_path.glob("kernels/*.so"))) == 2
+    for ours, others in zip(found[:2], found[2:], strict=True):
+        for mine, theirs in zip(ours, others, strict=True):
+            scale = 1e-5 * float(theirs.abs().max())
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=scale)
+
+
+def forget() -> None:
+    """Kernels are loaded once more, and shapes planned for them."""
+    for function in (cbuild.load, cbuild._compiler_version, kernel, sparse_conv._plan):
+        function.cache_clear()
 
 
 def test_other_layouts_and_what_is_no_number() -> None:

@@ -1,7 +1,7 @@
 """Builds the package's C kernels with the system's compiler, once, and loads them by ctypes.
 
 The shared object goes to a cache folder (TEMPREG_CACHE_DIR, else XDG_CACHE_HOME/tempreg, else
-~/.cache/tempreg) under a name that hashes the source, the flags, the compiler's version and
+~/.cache/tempreg) under a name that hashes the source, the compiler, its version and flags, and
 the processor, is written to a temporary name and renamed, so that several processes may build
 at once and a kill leaves nothing half-written. OpenMP symbols are left for the loader to
 find in the runtime that torch has already loaded: one thread pool, torch's thread count.
@@ -126,7 +126,7 @@ def _loaded(
 def _built(name: str, compiler: tuple[str, ...], flags: tuple[str, ...]) -> Path:
     """The path of the shared object for these flags, compiled now if it is not there."""
     digest = sources_digest(name)
-    digest.update(repr((flags, _compiler_version(compiler), processor())).encode())
+    digest.update(repr((compiler, flags, _compiler_version(compiler), processor())).encode())
     target = cache_dir() / "kernels" / f"{name}-{digest.hexdigest()[:20]}.so"
     if target.exists():
         return target

@@ -1,7 +1,8 @@
 """Below which density a convolution is faster by walking non-zeros: measured once, and kept.
 
-What was measured of a shape is kept in the folder of compiled kernels (see `cbuild`), by processor
-and threads, so that later runs on the machine decide as earlier ones did, and give the same bits.
+What was measured of a shape is kept in the folder of compiled kernels (see `cbuild`), by processor,
+so that later runs on the machine decide as earlier ones did, and give the same bits. Measured is
+one thread's processor time, which other work on the machine hardly changes.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ from tempreg.ops.sparse_conv import Pair, Passes, list_pass, result_pass, weight
 
 LEAST_PRODUCTS = 100_000_000
 """Below so many multiplications (a millisecond or two), to ask costs more than could be won."""
-MOST_IMAGES = 8
+MOST_IMAGES = 16
 """That a shape is measured with; fewer images are rounded down to a power of two."""
 SURELY = 0.93
 """How much of the dense time a sparse pass may take, so that noise doesn't make it the slower."""
-_DENSITIES = (0.05, 0.3)
-_ROUNDS = 4
+_DENSITIES = (0.1, 0.4)
+_ROUNDS = 3
 
 
 @final
@@ -44,6 +45,10 @@ class Limits(NamedTuple):
     def passes(self, density: float) -> Passes:
         """Which passes walk lists where that share of the inputs isn't zero."""
         return Passes(density < self.result, density < self.weights)
+
+
+MOST_DENSITY = Limits(0.4, 0.6)
+"""No pass walks lists beyond these, whatever was measured."""
 
 
 @final
@@ -64,12 +69,12 @@ def limits_of(x: Tensor, weight: Tensor, stride: Pair, padding: Pair) -> Limits:
         return Limits(0, 0)
     images = 1 << (min(len(x), MOST_IMAGES).bit_length() - 1)
     shape = _Shape((images, *x.shape[1:]), tuple(weight.shape), stride, padding)
-    return _limits(shape, torch.get_num_threads())
+    return _limits(shape)
 
 
 @functools.lru_cache(maxsize=512)
-def _limits(shape: _Shape, threads: int) -> Limits:
-    known = [cbuild.processor(), torch.__version__, _sources(), threads, shape, SURELY]
+def _limits(shape: _Shape) -> Limits:
+    known = [cbuild.processor(), torch.__version__, _sources(), shape, SURELY, MOST_DENSITY]
     name = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:20]
     return kept(cbuild.cache_dir() / "sparse" / f"{name}.json", lambda: measured(shape))
 
@@ -99,14 +104,19 @@ def measured(shape: _Shape) -> Limits:
     weight = torch.rand(shape.weight, generator=draws)
     places = torch.rand(shape.x, generator=draws)
     low, high = _DENSITIES
-    with torch.no_grad():
-        dense = _dense_times(places, weight, shape)
-        at_low = _sparse_times((places < low).float() * 2, weight, shape)
-        at_high = _sparse_times((places < high).float() * 2, weight, shape)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            dense = _dense_times(places, weight, shape)
+            at_low = _sparse_times((places < low).float() * 2, weight, shape)
+            at_high = _sparse_times((places < high).float() * 2, weight, shape)
+    finally:
+        torch.set_num_threads(threads)
     found = []
-    for way, first, last in zip(dense, at_low, at_high, strict=True):
+    for way, first, last, most in zip(dense, at_low, at_high, MOST_DENSITY, strict=True):
         slope = max((last - first) / (high - low), 1e-12)
-        found.append(min(max(low + (SURELY * way - first) / slope, 0.0), 1.0))
+        found.append(min(max(low + (SURELY * way - first) / slope, 0.0), most))
     return Limits(*found)
 
 
@@ -139,7 +149,7 @@ def _least(work: Callable[[], object]) -> float:
     work()
     times = []
     for _ in range(_ROUNDS):
-        start = time.perf_counter()
+        start = time.thread_time()
         work()
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     return min(times)
