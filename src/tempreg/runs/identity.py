@@ -11,7 +11,7 @@ from tempreg.config import RunConfig, config_to_dict, read_config
 from tempreg.config.dotted import flat
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
 
-_NO_MEANING = ("workers", "devices", "num_nodes", "tensorboard")
+NO_MEANING = ("workers", "devices", "num_nodes", "tensorboard")
 """Settings of how a run is computed, not of what: it may go on with other ones."""
 
 _ELSEWHERE = ("device", "backend", "conv", "precision", "tf32", "deterministic")
@@ -34,7 +34,7 @@ def _may_differ(name: str, before: Any, now: Any) -> bool:
     """Whether a run may go on with another value of a setting."""
     if name == "precision":
         return "64-true" not in (before, now)
-    return name in (*_NO_MEANING, *_ELSEWHERE)
+    return name in (*NO_MEANING, *_ELSEWHERE)
 
 
 def as_begun(run: RunDirectory, config: RunConfig) -> RunConfig:
@@ -57,7 +57,7 @@ def chosen(config: RunConfig) -> dict[str, Any]:
     """Settings with a meaning that differ from their default, by dotted name."""
     default = flat(config_to_dict(RunConfig()))
     settings = flat(config_to_dict(config))
-    return {k: v for k, v in settings.items() if v != default[k] and k not in _NO_MEANING}
+    return {k: v for k, v in settings.items() if v != default[k] and k not in NO_MEANING}
 
 
 def finished_summary(run: RunDirectory) -> dict[str, Any]:

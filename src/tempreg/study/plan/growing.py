@@ -17,6 +17,7 @@ from tempreg.config import ConfigError, RunConfig, config_text, config_to_dict
 from tempreg.config.dotted import flat
 from tempreg.config.yaml import parse
 from tempreg.files import write_text
+from tempreg.runs.identity import NO_MEANING
 from tempreg.study.files import BASE, PLAN
 from tempreg.study.plan.arms import Arm, apart
 from tempreg.study.plan.plan import (
@@ -174,12 +175,11 @@ def _more(before: Plan, root: Path, seeds: int) -> tuple[Replicate, ...]:
 
 def _observed_alike(base: RunConfig, before: RunConfig) -> RunConfig:
     """The base with what runs keep for analyses as the study has it, where nothing else is said:
-    a study may have begun without them."""
-    return replace(
-        base,
-        snapshot_every=base.snapshot_every or before.snapshot_every,
-        fisher_every=base.fisher_every or before.fisher_every,
-    )
+    a study may have begun without them. So with what changes no number, whose default may be
+    another one by now."""
+    default, kept = RunConfig(), ("snapshot_every", "fisher_every", *NO_MEANING)
+    unsaid = [name for name in kept if getattr(base, name) == getattr(default, name)]
+    return replace(base, **{name: getattr(before, name) for name in unsaid})
 
 
 def check_begins(plan: Plan) -> None:

@@ -86,6 +86,14 @@ def test_nothing_is_ever_taken_away(tmp_path: Path) -> None:
         check_folder(plan("rate,trt,tet", 4), root)
 
 
+def test_a_study_begun_when_a_default_was_another_goes_on() -> None:
+    """Where the default changes no number, and nobody asks for another value now."""
+    before = plan(base=replace(BASE, workers=0))
+    assert grown(before, Path(), Asked(base=BASE)) == before
+    with pytest.raises(StudyError, match="begun with workers 0, not 2"):
+        grown(before, Path(), Asked(base=replace(BASE, workers=2)))
+
+
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
