@@ -31,7 +31,7 @@ demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
 
 # `tempreg audit` of every built-in network: minutes.
 audit-models: $(VENV)/.dev

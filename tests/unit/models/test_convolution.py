@@ -152,6 +152,7 @@ def test_auto_goes_by_density_and_needs(monkeypatch: pytest.MonkeyPatch, walked:
         assert walked == ([(True, True)] if share == 0.1 else [])
 
 
+@needs_compiler
 def test_names_and_places_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="unknown conv 'fast': choose one of auto, dense, sparse"):
         tempreg.create_model(

@@ -159,6 +159,7 @@ def test_sparse_convolutions_repeat_and_go_on_bit_for_bit(tiny: RunConfig, tmp_p
     assert not record.get("earlier")
 
 
+@needs_compiler
 def test_another_way_to_run_convolutions_is_told(tiny: RunConfig, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         train(tiny, tmp_path / "run", reporter=StopAfter(5))
