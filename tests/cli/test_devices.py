@@ -10,7 +10,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +53,32 @@ def start(folder: Path, words: tuple[str, ...], **environment: str) -> Running:
     return Running(words, folder, **environment)
 
 
+launchers: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Ends what a failed test has left of launchers and of what they have started."""
+    yield
+    while launchers:
+        process = launchers.pop()
+        with suppress(ProcessLookupError):  # all have ended
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
 def start_launcher(folder: Path, words: tuple[str, ...]) -> subprocess.Popen[str]:
     """A command that starts the second process itself, again by the words it was started with."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*COMMAND, *words],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
+    launchers.append(process)
+    return process
 
 
 def start_two_nodes(folder: Path, words: tuple[str, ...], **of_second: str) -> list[Running]:
