@@ -246,7 +246,9 @@ def test_two_processes_train_together(tempreg: CommandLine, tmp_path: Path) -> N
     uneven = ("--data.train-size", "321")  # evaluated in 6 batches by one process, 5 by the other
     two = ("--devices", "2", "--device", "cpu", "--out", "run")
     words = [*COMMAND, "train", "nmnist-trt", *QUICK, *uneven, *two]  # which the second repeats
-    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300
+    )
     assert result.returncode == 0, result.stderr
     assert result.stdout.count("epoch 1/1  loss") == 1
     assert result.stdout.count("test accuracy") == 1

@@ -8,6 +8,7 @@ joint batch's mean, whether or not the count divides.
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,12 @@ Trouble = RequestError | RunStopped | OSError
 
 _LOST = ("gloo/transport", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 """How gloo's errors, which have no class of their own, name what happened."""
+
+
+LET_GO = 0.1
+"""Seconds without Python's lock after processes have met for the last time. A thread of gloo's
+needs it to let go of the tensors they met by; if the process group is freed before, which holds the
+lock and waits for that thread, neither ever ends (PyTorch 2.13)."""
 
 
 @final
@@ -130,6 +137,7 @@ class Processes:
         if not found:
             return
         rank, error = found[0]
+        self.let_go()
         if self.world > 1:
             # Its threads would notice that others end, and abort a process that is ending itself.
             torch.distributed.destroy_process_group()
@@ -138,6 +146,11 @@ class Processes:
         if rank > 0 and not isinstance(error, OSError):
             error.args = (f"{error} (in process {rank} of {self.world})",)
         raise error
+
+    def let_go(self) -> None:
+        """What processes do after they have met for the last time; see `LET_GO`."""
+        if self.world > 1:
+            time.sleep(LET_GO)
 
     @contextmanager
     def agreeing(self) -> Iterator[None]:
@@ -154,6 +167,7 @@ class Processes:
         """A process that ended without a word becomes a sentence in all that waited for it."""
         try:
             yield
+            self.let_go()
         except RuntimeError as error:
             if self.world == 1 or isinstance(error, RunStopped) or not _is_loss(error):
                 raise
