@@ -4,4 +4,4 @@ ARMS="$ARMS,step,step+mse=step+mse@eta=0.05,step+trt,trt,step+l2n,step+mse+l2n"
 ARMS="$ARMS,anytime+kd,rate+logit,step+logit"
 
 # A study that has begun goes on with the settings that it has.
-[ -e "$1/study.yaml" ] && exec tempreg compare --out "$1" --jobs 2
+if [ -e "$1/study.yaml" ]; then exec tempreg compare --out "$1" --jobs 2; fi
