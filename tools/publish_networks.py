@@ -45,13 +45,27 @@ def lines(name: str, study: StudyData) -> Iterator[str]:
         yield f"| {name} | {measure} | {100 * base:.2f} | {' | '.join(cells)} |"
 
 
+def penalty(studies: dict[str, StudyData]) -> str:
+    """What TRT's penalty adds to `step+mse`, by study; not adjusted."""
+    rows = ["| Study | Measure | `trt` minus `step+mse` |", "| --- | --- | --- |"]
+    for name, study in studies.items():
+        for measure, column in MEASURES.items():
+            test = paired(study.differences("trt", "step+mse", column))
+            figures = (100 * value for value in (test.mean, test.low, test.high))
+            rows.append(
+                "| {} | {} | {:+.2f} ({:+.2f} to {:+.2f}) |".format(name, measure, *figures)
+            )
+    return "\n".join(rows) + "\n"
+
+
 def table() -> str:
     studies = {p.name: load_study(p) for p in sorted(PAGE.with_suffix("").iterdir())}
     arms = [f"`{a.name}` minus `rate`" for a in next(iter(studies.values())).arms[1:]]
     head = ["Study", "Measure", "`rate`, %", *arms]
     rows = [row for name, study in studies.items() for row in lines(name, study)]
     rule = "| " + " | ".join("---" for _ in head) + " |"
-    return "\n".join(["| " + " | ".join(head) + " |", rule, *rows]) + "\n"
+    whole = "\n".join(["| " + " | ".join(head) + " |", rule, *rows])
+    return f"{whole}\n\nThe penalty alone:\n\n{penalty(studies)}"
 
 
 def page(text: str) -> str:

@@ -51,6 +51,17 @@ def test_every_difference_is_that_of_scipy() -> None:
             assert p < 0.05 or not cell.endswith(("higher", "lower"))
 
 
+def test_the_penalty_alone_leaves_zero_inside() -> None:
+    lines = PAGE.read_text().split("The penalty alone:")[1].split("<!--")[0].splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")][2:]
+    assert len(rows) == 16
+    for study, measure, cell in rows:
+        d = values(study, "trt", COLUMNS[measure]) - values(study, "step+mse", COLUMNS[measure])
+        low, high = stats.ttest_1samp(d, 0).confidence_interval()
+        assert cell == f"{100 * d.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
+        assert low < 0 < high  # as the page says in words
+
+
 def test_the_table_is_what_the_tool_writes() -> None:
     words = [
         sys.executable,
