@@ -62,6 +62,17 @@ def _ends() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.fixture(autouse=True)
+def _own_code_is_forgotten(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A module of a test's folder is gone after it: the next test may write another of its name."""
+    yield
+    base = str(tmp_path_factory.getbasetemp())
+    sys.path[:] = [place for place in sys.path if not place.startswith(base)]
+    for name, module in list(sys.modules.items()):
+        if (getattr(module, "__file__", None) or "").startswith(base):
+            del sys.modules[name]
+
+
 def pytest_unconfigure() -> None:
     """A test that failed may have left a command running."""
     end_all()

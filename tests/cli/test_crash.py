@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from tests.crash.attacks import ATTACKS
 from tests.crash.commands import COMMANDS
 from tests.crash.table import append, read, table
-from tests.crash.trial import SAME, Trial, Whole, run_trial, undisturbed
+from tests.crash.trial import SAME, Trial, Whole, run_trial, spins_in_import, undisturbed
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,19 @@ def test_what_is_lost_is_seen(base: Path, wholes: dict[str, Whole]) -> None:
     trial = run_trial(COMMANDS["export nir"], kill, 0.1, other, base, chance)
     assert trial.landed
     assert trial.outcome == "differs: run/model.nir"
+
+
+def test_where_an_endless_command_was_is_read(tmp_path: Path) -> None:
+    """Python's own import is told apart from a module, ours or not, that waits."""
+    waits = "import signal, os; os.kill(os.getpid(), signal.SIGABRT)\n"
+    (tmp_path / "waits.py").write_text(waits)
+    words = [sys.executable, "-X", "faulthandler", "-c", "import waits"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "importlib._bootstrap" in done.stderr
+    assert not spins_in_import(done.stderr)
+    head, _, stack = done.stderr.partition('  File "<frozen importlib')
+    said = head.partition("  File")[0] + '  File "<frozen importlib' + stack
+    assert spins_in_import(said)
 
 
 def test_the_log_and_its_table(tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ from tests.crash.commands import Command, line_of, prepare
 from tests.crash.content import contents, halves, leftovers
 
 LONGEST = 300.0
+"""Seconds for a command that nobody disturbs."""
+ENDLESS = 120.0
+"""Seconds after which an attacked command, of which the longest needs a tenth, will never end."""
 SAME = "same result"
 
 
@@ -173,18 +176,40 @@ def _attacked(
 ) -> tuple[str, str]:
     """What the attacked command said on standard output and error."""
     process = subprocess.Popen(
-        words, cwd=box, env=environment(base), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        words, cwd=box, env={**environment(base), "PYTHONFAULTHANDLER": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, errors="replace", start_new_session=True, **attack.started(),
     )  # fmt: skip
     try:
         out, err = process.communicate(timeout=trial.moment)
     except subprocess.TimeoutExpired:
         attack.strike(process, box, chance)
-        out, err = process.communicate(timeout=LONGEST)
+        out, err = _end_of(process, trial)
     trial.code = process.returncode
     trial.landed = trial.code != 0
     attack.relieve(box)
     return out, err
+
+
+def _end_of(process: subprocess.Popen[str], trial: Trial) -> tuple[str, str]:
+    """What it said until its end, or until it had to be aborted."""
+    try:
+        return process.communicate(timeout=ENDLESS)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # upon which Python says where it is
+        out, err = process.communicate(timeout=LONGEST)
+    if trial.attack != "memory limit" or not spins_in_import(err):
+        trial.wrong.append("never ended")
+    return out, err
+
+
+def spins_in_import(err: str) -> bool:
+    """Whether Python was in an import's own code, by what it said when it was aborted.
+
+    Without any memory CPython 3.11 may try forever there to have some for an exception.
+    """
+    _, _, stack = err.partition("(most recent call first):\n")
+    return stack.lstrip().startswith('File "<frozen importlib')
 
 
 def _judge_end(trial: Trial, out: str, err: str, *, at_work: bool) -> None:
