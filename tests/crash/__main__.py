@@ -20,7 +20,6 @@ from tests.crash.commands import COMMANDS
 from tests.crash.table import append, fill, read
 from tests.crash.trial import SAME, Whole, moment_in, run_trial, undisturbed
 
-WRITES_NOTHING = ("data check",)
 OF_WRITERS = ("disk full", "file size limit", "read-only")
 
 
@@ -31,7 +30,7 @@ def pairs(folder: Path) -> list[tuple[str, str]]:
         (command, attack)
         for command in COMMANDS
         for attack in attacks
-        if command not in WRITES_NOTHING or attack not in OF_WRITERS
+        if COMMANDS[command].writes or attack not in OF_WRITERS
     ]
 
 

@@ -25,6 +25,39 @@ COMPARE = (
     "compare", "nmnist-trt", *TINY, "--epochs", "2", "--objectives", "rate,trt", "--seeds", "1",
     "--jobs", "2", "--analyses", "spikes", "--samples", "8", "--out", "study",
 )  # fmt: skip
+GROW = (
+    "compare", "--out", "study", "--seeds", "2", "--add", "step", "--jobs", "2",
+)  # fmt: skip
+MINE = ("train", "mine.yaml", "--epochs", "3", "--snapshot-every", "1", "--out", "run")
+FILES = {
+    "my_net.py": """
+import torch
+from torch import nn
+
+import tempreg
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes, in_channels):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, 4, 5, stride=4)
+        self.lif = tempreg.LIF()
+        self.drop = nn.Dropout(0.1)
+        self.head = nn.Linear(4, num_classes)
+
+    def forward(self, x):
+        steps, batch = x.shape[:2]
+        spikes = self.lif(self.conv(x.flatten(0, 1)).unflatten(0, (steps, batch)))
+        return self.head(self.drop(spikes.mean(dim=(3, 4))))
+""",
+    "mine.yaml": """
+num_steps: 2
+data: {name: nmnist}
+model: {name: "my_net:Net"}
+objective: {name: trt}
+""",
+}
+"""A network of one's own, and the settings that name it."""
 FETCHING = """
 import sys
 from tests.unit.data.fetch.test_fetch import DOWNLOADS, SOURCES, Download, Small, main
@@ -47,6 +80,8 @@ class Command:
         needs: folders that are copied into the box: results of other commands, by their names.
         keeps: whether compiled kernels are in the cache beforehand.
         dropped: files of `needs` that the command makes.
+        study: whether its result is a study's folder, whose page shows times.
+        writes: whether it writes anything; else what it prints is its result.
     """
 
     name: str
@@ -55,6 +90,8 @@ class Command:
     needs: tuple[str, ...] = ()
     keeps: bool = True
     dropped: tuple[str, ...] = ()
+    study: bool = False
+    writes: bool = True
 
 
 COMMANDS = {
@@ -62,7 +99,9 @@ COMMANDS = {
     for command in (
         Command("train", TRAIN, ("--resume",)),
         Command("train, empty cache", OWN, ("--resume",), keeps=False),
-        Command("compare", COMPARE),
+        Command("train own network", MINE, ("--resume",)),
+        Command("compare", COMPARE, study=True),
+        Command("compare grows", GROW, needs=("compare",), study=True),
         Command(
             "analyze",
             ("analyze", "run", "gradients", "fisher", "spikes", "--samples", "16"),
@@ -70,11 +109,20 @@ COMMANDS = {
         ),
         Command("report", ("report", "study"), needs=("compare",),
                 dropped=("study/report.html", "study/results.md", "study/results.tex")),
-        Command("data check", ("data", "check", "nmnist")),
+        Command("data check", ("data", "check", "nmnist"), writes=False),
+        Command("data cut", ("data", "cut", "own", "--ms", "5", "--to", "cut")),
         Command("data fetch", ("data", "fetch", "small", "--to", "small")),
         Command("export nir", ("export", "run", "--format", "nir"), needs=("train",)),
         Command("export onnx", ("export", "run", "--format", "onnx"), needs=("train",)),
         Command("export torch", ("export", "run", "--format", "torch"), needs=("train",)),
+        Command("export c", ("export", "run", "--format", "c"),
+                needs=("train", "calibrate")),
+        Command("calibrate", ("calibrate", "run", "--risk", "0.3"), needs=("train",)),
+        Command("audit", ("audit", "run"), needs=("train",)),
+        Command("import", ("import", "run/model.nir", "nmnist-trt", "--num-steps", "2",
+                "--out", "mine.yaml"), needs=("train", "export nir")),
+        Command("predict --stream", ("predict", "run", "--stream", "own.csv", "--speed", "1000"),
+                needs=("train",), writes=False),
     )
 }  # fmt: skip
 
@@ -89,8 +137,14 @@ def prepare(command: Command, box: Path, wholes: Path) -> None:
     kernels = wholes / "train" / "cache" / "kernels"
     if command.keeps and kernels.is_dir():
         shutil.copytree(kernels, box / "cache" / "kernels", dirs_exist_ok=True)
-    if "--data.path=own" in command.words:
+    if "--data.path=own" in command.words or "own" in command.words:
         write_recordings(box / "own")
+    if "mine.yaml" in command.words[1:2]:
+        for name, text in FILES.items():
+            (box / name).write_text(text)
+    if "own.csv" in command.words:
+        rows = [f"{1000 * i},{i % 34},{i * 7 % 34},{i % 2}" for i in range(1000)]
+        (box / "own.csv").write_text("\n".join(["t,x,y,p", *rows]) + "\n")
     if command.name == "data fetch":
         (box / "small" / "set").mkdir(parents=True)
         (box / "small" / "set" / "a.txt").write_text("hello")

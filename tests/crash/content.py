@@ -19,7 +19,7 @@ from safetensors.torch import load
 
 from tempreg.data.frames.cache import opened
 
-TIMES = {"seconds", "peak_memory_mb"}
+TIMES = {"at", "seconds", "peak_memory_mb"}
 NEVER_THE_SAME = {"environment.json", "costs.csv"}
 """Files that tell when, where and how fast."""
 
@@ -46,6 +46,12 @@ def _lasting(path: Path) -> bytes:
     if path.name == "metrics.jsonl":
         *lines, rest = path.read_text().split("\n")
         return repr([*(_timeless(json.loads(line)) for line in lines), rest]).encode()
+    if path.name == "curves.csv":
+        return "".join(x for x in path.read_text().splitlines(True) if "seconds," not in x).encode()
+    if path.name == "study.yaml":
+        held = yaml.safe_load(path.read_text())
+        grown = [_timeless(addition) for addition in held.get("added", [])]
+        return repr({**held, "added": grown}).encode()
     if path.name == "summary.json":
         return repr(_timeless(json.loads(path.read_text()))).encode()
     if path.suffix == ".pt":

@@ -116,9 +116,7 @@ def undisturbed(command: Command, base: Path, wholes: Path) -> Whole:
         out.seek(0)
         said = out.read().decode()
     assert not leftovers(box)
-    return Whole(
-        seconds, first or seconds / 2, contents(box, study=command.name == "compare"), said
-    )
+    return Whole(seconds, first or seconds / 2, contents(box, study=command.study), said)
 
 
 def _state(box: Path) -> list[str]:
@@ -143,7 +141,7 @@ def run_trial(
     trial = Trial(command.name, attack.name, round(moment, 2), round(moment / whole.seconds, 2))
     with box_for(base, "box", attack) as box, line_of(command) as line:
         prepare(command, box, base / "wholes")
-        study = command.name == "compare"
+        study = command.study
         idle = [contents(box, study=study), whole.content]
         start = time.monotonic()
         out, err = _attacked(line(False), attack, box, base, trial, chance)
@@ -261,13 +259,13 @@ def _last(err: str) -> str:
 
 def _differences(command: Command, whole: Whole, box: Path, said: str) -> list[str]:
     """From the undisturbed command: files, and what is printed by one that writes none."""
-    found = contents(box, study=command.name == "compare")
+    found = contents(box, study=command.study)
     differ = sorted(
         name
         for name in found.keys() | whole.content.keys()
         if found.get(name) != whole.content.get(name)
     )
     wrong = [f"differs: {name}" for name in differ]
-    if command.name == "data check" and said != whole.said:
+    if not command.writes and said != whole.said:
         wrong.append("differs: what it prints")
     return wrong
