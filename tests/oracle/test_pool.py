@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 from torch.func import grad, vmap
 from torch.nn import functional as F
 
+from tempreg import LIF, create_model
 from tempreg.ops import cbuild
 from tempreg.ops.pool import average_pool_2x2
 from tests.conftest import needs_compiler
@@ -67,14 +71,58 @@ def test_derivatives_of_any_order_and_vmap() -> None:
         )
 
 
-def test_where_the_kernel_does_not_apply(monkeypatch: pytest.MonkeyPatch) -> None:
-    half = torch.randn(2, 2, 4, 4, dtype=torch.bfloat16)
-    assert torch.equal(average_pool_2x2(half), F.avg_pool2d(half, 2))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("shape", [(2, 3, 8, 6), (2, 2, 5, 7), (1, 1, 2, 3), (0, 2, 4, 4)])
+def test_where_the_kernel_does_not_apply(
+    shape: tuple[int, ...], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By torch: on a GPU, in half precision, or without a C compiler."""
+    monkeypatch.setattr(cbuild, "loads", lambda name: False)
+    x = torch.randn(shape).to(dtype).requires_grad_()
+    ours, theirs = average_pool_2x2(x), F.avg_pool2d(x, 2)
+    assert torch.equal(ours, theirs)
+    upstream = torch.randn_like(theirs)
+    wanted = torch.autograd.grad(theirs, x, upstream)
+    assert torch.equal(torch.autograd.grad(ours, x, upstream)[0], wanted[0])
     with pytest.raises(RuntimeError, match="too small"):
         average_pool_2x2(torch.randn(2, 2, 1, 4))
-    monkeypatch.setattr(cbuild, "loads", lambda name: False)
-    x = torch.randn(2, 2, 4, 4)
-    assert torch.equal(average_pool_2x2(x), F.avg_pool2d(x, 2))
+
+
+def saved_by(network: Callable[[Tensor], Tensor], x: Tensor) -> list[Tensor]:
+    """What is kept for the backward pass, each memory once."""
+    kept: dict[int, Tensor] = {}
+
+    def pack(t: Tensor) -> Tensor:
+        kept[t.untyped_storage().data_ptr()] = t
+        return t
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
+        network(x)
+    return list(kept.values())
+
+
+@pytest.mark.parametrize("kernel", [pytest.param(True, marks=needs_compiler), False])
+def test_nothing_is_kept_for_the_backward_pass(
+    kernel: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by a pooling, nor by a network that has one: not the spikes' size beside its input's."""
+    if not kernel:
+        monkeypatch.setattr(cbuild, "loads", lambda name: False)
+    x = torch.rand(6, 4, 16, 16, requires_grad=True)
+    assert saved_by(average_pool_2x2, x) == []
+    assert sum(t.nbytes for t in saved_by(lambda x: F.avg_pool2d(x, 2), x)) == x.nbytes
+    network = create_model(
+        "csnn", num_classes=3, in_channels=2, num_steps=2, input_size=16, channels=(4, 6),
+        backend="eager",
+    )  # fmt: skip
+    inputs = torch.rand(2, 3, 2, 16, 16)
+    spikes = []
+    for module in network.modules():
+        if isinstance(module, LIF):
+            module.register_forward_hook(lambda *args: spikes.append(args[2]))
+    kept = {t.untyped_storage().data_ptr() for t in saved_by(network, inputs)}
+    assert len(spikes) == 2
+    assert not any(s.untyped_storage().data_ptr() in kept for s in spikes)
 
 
 @pytest.mark.filterwarnings("default:`torch.jit.script` is deprecated")  # torch's own, inside jvp

@@ -1,7 +1,8 @@
-"""2x2 average pooling on a CPU through kernels/pool.c, bit for bit as torch's.
+"""2x2 average pooling that keeps nothing for the backward pass, bit for bit as torch's.
 
-torch's own keeps its input until the backward pass, although only its shape is needed, and
-takes several times as long.
+torch's own keeps its input, although only its shape is needed. On a CPU with a C compiler
+kernels/pool.c computes it, several times as fast; elsewhere torch does, and the gradient is
+its quarter, copied to where it came from.
 """
 
 from __future__ import annotations
@@ -26,16 +27,10 @@ def average_pool_2x2(x: Tensor) -> Tensor:
 
     Differentiable any number of times.
     """
-    if (
-        x.device.type == "cpu"
-        and x.dtype in ELEMENTS
-        and min(x.shape[-2:]) >= 2
-        and not torch.compiler.is_compiling()  # which fuses torch's own
-        and cbuild.loads("pool")
-    ):
-        pooled: Tensor = _AveragePool.apply(x)
-        return pooled
-    return F.avg_pool2d(x, 2)
+    if min(x.shape[-2:]) < 2 or torch.compiler.is_compiling():  # which fuses torch's own
+        return F.avg_pool2d(x, 2)
+    pooled: Tensor = _AveragePool.apply(x)
+    return pooled
 
 
 @final
@@ -97,6 +92,11 @@ class _AveragePoolBackward(torch.autograd.Function):
         return _AveragePoolBackward.apply(g.movedim(in_dims[0], 0), height, width), 0
 
 
+def _kernel_applies(x: Tensor) -> bool:
+    """Whether the C kernel takes what lies on a CPU."""
+    return x.dtype in ELEMENTS and cbuild.loads("pool")
+
+
 def _run(name: str, x: Tensor, out: Tensor, height: int, width: int) -> Tensor:
     """The kernel on all planes of [..., height, width]."""
     threads = threads_for(max(x.numel(), out.numel()))
@@ -106,10 +106,30 @@ def _run(name: str, x: Tensor, out: Tensor, height: int, width: int) -> Tensor:
 
 
 def _pool(x: Tensor) -> Tensor:
-    return _run("average_pool", x, _pooled_shape(x), *x.shape[-2:])
+    """By torch, whatever the device; more than four dimensions are one for it."""
+    planes = x if x.ndim <= 4 else x.flatten(0, -4)
+    return F.avg_pool2d(planes, 2).reshape(*x.shape[:-2], x.shape[-2] // 2, x.shape[-1] // 2)
 
 
 def _pool_backward(g: Tensor, height: int, width: int) -> Tensor:
+    """A quarter of the gradient at each of the four places; zeros in a last odd row or column."""
+    made, (rows, columns) = _whole_shape(g, height, width), g.shape[-2:]
+    if (height, width) != (2 * rows, 2 * columns):
+        made.zero_()
+    inside = made[..., : 2 * rows, : 2 * columns]
+    inside.unflatten(-1, (columns, 2)).unflatten(-3, (rows, 2)).copy_((g / 4)[..., None, :, None])
+    return made
+
+
+def _pool_cpu(x: Tensor) -> Tensor:
+    if not _kernel_applies(x):
+        return _pool(x)
+    return _run("average_pool", x, _pooled_shape(x), *x.shape[-2:])
+
+
+def _pool_backward_cpu(g: Tensor, height: int, width: int) -> Tensor:
+    if not _kernel_applies(g):
+        return _pool_backward(g, height, width)
     return _run("average_pool_backward", g, _whole_shape(g, height, width), height, width)
 
 
@@ -121,7 +141,9 @@ def _whole_shape(g: Tensor, height: int, width: int) -> Tensor:
     return g.new_empty((*g.shape[:-2], height, width))
 
 
-_library.impl("average_pool", _pool, "CPU")
-_library.impl("average_pool_backward", _pool_backward, "CPU")
+_library.impl("average_pool", _pool, "CompositeExplicitAutograd")
+_library.impl("average_pool_backward", _pool_backward, "CompositeExplicitAutograd")
+_library.impl("average_pool", _pool_cpu, "CPU")
+_library.impl("average_pool_backward", _pool_backward_cpu, "CPU")
 torch.library.register_fake("tempreg::average_pool")(_pooled_shape)
 torch.library.register_fake("tempreg::average_pool_backward")(_whole_shape)
