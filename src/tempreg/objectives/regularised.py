@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import torch
 from torch import Tensor, nn
 
 from tempreg.functional import trt_penalty
@@ -55,6 +59,7 @@ class Regularised(Objective):
         self.base = base
         self.lam, self.decay, self.eps, self.eta, self.select = lam, decay, eps, eta, select
         self._model = (unwrap(model),)  # in a tuple, so that it's no submodule of the loss
+        self._kept: dict[object, Tensor] | None = None  # R by what it depends on
         if lam > 0 and not self.penalised_parameters():
             raise ValueError(
                 f"select={select!r} selects no trainable parameter of "
@@ -85,11 +90,41 @@ class Regularised(Objective):
             error = outputs - one_hot(outputs, targets)
             terms["mse"] = self.eta * error.square().mean()
         if self.lam > 0:
-            terms["penalty"] = trt_penalty(
-                self.penalised_parameters().values(),
-                num_steps=len(outputs),
-                lam=self.lam,
-                decay=self.decay,
-                eps=self.eps,
-            )
+            terms["penalty"] = self._penalty(len(outputs))
         return terms
+
+    def _penalty(self, num_steps: int) -> Tensor:
+        """R, or what `penalty_once` has kept of it."""
+        weights = self.penalised_parameters()
+        if self._kept is None or torch.is_grad_enabled():
+            return self._computed(weights, num_steps)
+        key = num_steps, tuple(map(_state, weights.values()))
+        if key not in self._kept:
+            self._kept[key] = self._computed(weights, num_steps)
+        return self._kept[key]
+
+    def _computed(self, weights: Mapping[str, Tensor], num_steps: int) -> Tensor:
+        how = {"lam": self.lam, "decay": self.decay, "eps": self.eps}
+        return trt_penalty(weights.values(), num_steps=num_steps, **how)
+
+
+def _state(w: Tensor) -> tuple[int, int]:
+    """Another one after each change in place; a tensor of inference mode can't have any."""
+    return id(w), -1 if w.is_inference() else w._version
+
+
+@contextmanager
+def penalty_once(objective: Objective) -> Iterator[None]:
+    """Inside, no weights are written to through `.data`: so that without gradients, as in an
+    evaluation, the penalties in the objective are computed once for each T, and kept.
+
+    Weights that change otherwise, as an optimizer changes them, are noticed.
+    """
+    parts = [part for part in objective.modules() if isinstance(part, Regularised)]
+    for part in parts:
+        part._kept = {}
+    try:
+        yield
+    finally:
+        for part in parts:
+            part._kept = None

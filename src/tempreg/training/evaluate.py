@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tempreg.data.base import Split
 from tempreg.models.padding import lengths_for
 from tempreg.objectives.base import Objective, is_distribution
+from tempreg.objectives.regularised import penalty_once
 from tempreg.training.loading import Batch
 from tempreg.training.scored import Estimation, Evaluation, estimation, squared_sums
 
@@ -206,11 +207,12 @@ def evaluate(
     model.eval()
     totals = Totals(split.numbers)
     parts = torch.arange(rank, len(split), world).split(batch_size)
-    for batch in map(split.batch, parts) if read is None else read(parts):
-        x, y = (tensor.to(device, non_blocking=True) for tensor in batch)
-        outputs = model(x)
-        totals.add(outputs, y, objective(outputs, y, lengths_for(model, x)), objective)
-        if kept is not None:
-            kept.add(outputs, y)
+    with penalty_once(objective):
+        for batch in map(split.batch, parts) if read is None else read(parts):
+            x, y = (tensor.to(device, non_blocking=True) for tensor in batch)
+            outputs = model(x)
+            totals.add(outputs, y, objective(outputs, y, lengths_for(model, x)), objective)
+            if kept is not None:
+                kept.add(outputs, y)
     model.train(was_training)
     return totals
