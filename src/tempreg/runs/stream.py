@@ -143,6 +143,8 @@ class Stream:
             self.until = torch.full((self.steps,), calibration.threshold, dtype=torch.float64)
             self._temperatures = torch.tensor(calibration.temperatures, dtype=torch.float64)
             self._score = calibration.score
+        parameter = next(network.parameters(), None)
+        self._place = None if parameter is None else parameter.device
         self._stepping: Stepping = make_stepping(network.eval(), backend)
         self.backend = self._stepping.name
         self._sum: Tensor | None = None
@@ -156,7 +158,8 @@ class Stream:
         An error leaves the stream as it was before.
 
         Raises:
-            RequestError: another number of samples than before, or frames that are not finite.
+            RequestError: another number of samples than before, frames that are not finite, or that
+                are on another device than the network.
             ValueError: a shape that the network doesn't take.
         """
         frames = frames.unsqueeze(0) if frames.ndim == 3 else frames
@@ -164,6 +167,11 @@ class Stream:
             raise RequestError(
                 f"the stream has {len(self._sum)} samples, and frames of {len(frames)} came: give "
                 "a row for each, or call reset() before other samples"
+            )
+        if self._place not in (None, frames.device):
+            raise RequestError(
+                f"frames are on {frames.device}, but the stream's network on {self._place}: move "
+                "one of them with .to()"
             )
         if not torch.isfinite(frames).all():
             raise RequestError("frames hold a number that is not finite; the stream is unchanged")
