@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tempreg.analysis.anytime import exit_steps
-from tempreg.analysis.exits import Calibration, calibrated, scores
+from tempreg.analysis.early_exits import answered
+from tempreg.analysis.exits import calibrated
 from tempreg.runs import load_run
 
 RESULTS = Path(__file__).parent / "results" / "exit_guarantee.csv"
@@ -45,18 +45,6 @@ def held_out(run: Path) -> tuple[torch.Tensor, torch.Tensor]:
                 logits.append(network(x).double())
                 targets.append(y)
     return torch.cat(logits, dim=1), torch.cat(targets)
-
-
-def answered(
-    found: Calibration, logits: torch.Tensor, targets: torch.Tensor
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """By sample: the timestep it answers after, whether that is right, and whether the last is."""
-    steps = torch.arange(1, len(logits) + 1, dtype=torch.float64)[:, None, None]
-    scale = torch.tensor(found.temperatures, dtype=torch.float64)[:, None, None]
-    probabilities = (logits.cumsum(0) / steps / scale).softmax(-1).numpy()
-    exits = exit_steps(scores(probabilities, found.score), found.threshold)
-    right = probabilities.argmax(-1) == targets.numpy()
-    return exits + 1, right[exits, np.arange(len(exits))], right[-1]
 
 
 def measured(run: Path, risk: float, delta: float, draws: int) -> dict[str, object]:

@@ -51,7 +51,7 @@ def test_analyze_writes_results_figures_and_tables(
         "gradients-epoch-0001", "gradients-epoch-0002", "gradients-own", "fisher",
         "fisher-held-out", "fisher-epoch-0001", "fisher-epoch-0002", "flatness",
         "spikes-held-out", "anytime-held-out", "step-transfer-held-out", "probes-held-out",
-        "robustness-held-out", "curvature",
+        "robustness-held-out", "exits-held-out", "curvature",
     }  # fmt: skip
     assert {p.stem for p in folder.glob("*.svg")} == names
     made = {n: TemporalGradients.load(folder / f"gradients-{n}.json") for n in ("rate", "trt")}

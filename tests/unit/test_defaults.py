@@ -48,6 +48,7 @@ def test_defaults_of_what_is_public_stay() -> None:
             "bins": 15, "energy_per_step": None, "is_neuron": None, "chunk": 64,
         },
         analysis.step_transfer: {"chunk": 64},
+        analysis.early_exits: {"risks": (0.02, 0.05, 0.1), "delta": 0.1, "seed": 0},
         analysis.early_robustness: {"corruptions": None, "seed": 0, "chunk": 64},
         analysis.linear_probes: {"cumulative": True, "grid": 4, "is_neuron": None, "chunk": 64},
     }  # fmt: skip

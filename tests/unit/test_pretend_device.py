@@ -16,32 +16,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.accelerators import CPUAccelerator
-from lightning_fabric.strategies import SingleDeviceStrategy
 from torch import Tensor, nn
 
 from tempreg import LIF, analysis, create_model, runs
 from tempreg.analysis.curvature import both_modes
 from tempreg.models import SpikingNetwork, load_weights
 from tempreg.objectives import (
-    AnytimeLoss,
+    Making,
     Objective,
     RateLoss,
-    Regularised,
     StepLoss,
-    StrongWeakLoss,
-    TETLoss,
-    TKSLoss,
     TRTLoss,
-    TWSDLoss,
-    matched_l2,
+    named_objective,
 )
-from tempreg.options import AugmentOptions
-from tempreg.runs import analyze, fit, predict, read
+from tempreg.objectives.base import one_hot
+from tempreg.options import AugmentOptions, ObjectiveOptions
+from tempreg.options.terms import ALIASES, TERMS, parse_objective
+from tempreg.runs import analyze
 from tempreg.runs.page import write_run_report
 from tempreg.training.checkpoint import save_weights
-from tests.pretend_device import NAME, PretendDevice, pretend_device
+from tests.pretend_device import PretendDevice, pretend_device
+from tests.pretend_runs import computing_there
 from tests.spoilt import arrays
 from tests.unit.limits.test_whole_runs import config
 
@@ -128,6 +123,9 @@ class Small(nn.Module):
 
 ANALYSES: dict[str, Callable[[Any, Tensor, Tensor], Any]] = {
     "anytime": analysis.anytime,
+    "early_exits": lambda model, x, y: analysis.early_exits(
+        *(many := (model(x).detach().repeat(1, 4, 1), y.repeat(4))), calibration=many, risks=(0.3,)
+    ),
     "early_robustness": analysis.early_robustness,
     "fisher_information": lambda *a: [
         analysis.fisher_information(*a, estimator=e, labels=labels, draws=2, resamples=10)
@@ -182,21 +180,23 @@ def plain_numbers(found: Any) -> str:
     )
 
 
-OBJECTIVES: dict[str, Callable[[Any], Objective]] = {
-    "rate": lambda model: RateLoss(),
-    "step": lambda model: StepLoss(),
-    "smooth": lambda model: StepLoss(smoothing=0.1),
-    "tet": lambda model: TETLoss(),
-    "anytime": lambda model: AnytimeLoss(distill=0.5),
-    "tks": lambda model: TKSLoss(),
-    "twsd": lambda model: TWSDLoss(),
-    "s2w": lambda model: StrongWeakLoss(),
-    "trt": lambda model: TRTLoss(model, lam=1e-3),
-    "anytime+mse+l2": lambda model: Regularised(
-        AnytimeLoss(), model, decay=0.0, eta=0.1,
-        lam=matched_l2(model.parameters(), num_steps=STEPS, lam=1e-3, decay=0.5, eps=1e-5),
-    ),
-}  # fmt: skip
+OF_NUMBERS = "step+trt of numbers"
+OBJECTIVES = [*TERMS, *ALIASES, OF_NUMBERS]
+"""Every term by its name, with what it needs."""
+
+
+def objective_of(name: str, model: nn.Module) -> Objective:
+    """With classes weighed, where its targets are classes."""
+    of_numbers, term = name == OF_NUMBERS, TERMS.get(name)
+    name = "step+trt" if of_numbers else name
+    if term is not None and not term.base:
+        name = f"{term.needs or 'rate'}+{name}"
+    options = ObjectiveOptions(lam=1e-3)
+    making = Making(options, model, num_steps=STEPS, numbers=of_numbers)
+    made = named_objective(parse_objective(name), making)
+    if not of_numbers:
+        made.weigh_classes(torch.tensor([1.0, 2.0, 0.5]))
+    return made
 
 
 @pytest.mark.parametrize("backend", ["eager", "reference"])
@@ -205,9 +205,10 @@ def there_objectives_in_training_steps(device: PretendDevice, name: str, backend
     results = []
     for place in (torch.device("cpu"), device.place):
         model = network("plif", backend).to(place)
-        objective = OBJECTIVES[name](model)
+        objective = objective_of(name, model)
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
         x, y = (tensor.to(place) for tensor in data(device))
+        y = one_hot(model(x), y) if name == OF_NUMBERS else y
         for _ in range(2):
             optimizer.zero_grad()
             loss = objective(model(x), y)
@@ -217,23 +218,10 @@ def there_objectives_in_training_steps(device: PretendDevice, name: str, backend
     assert results[0] == results[1]
 
 
-class Accelerator(CPUAccelerator):
-    """What Fabric needs of a device. Final."""
-
-    def setup_device(self, device: torch.device) -> None:
-        assert device.type == NAME
-
-
 @pytest.fixture
 def run(device: PretendDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run that was trained on the device, with every kind of augmentation."""
-    strategy = SingleDeviceStrategy(device.place, accelerator=Accelerator())
-    for module in (fit, read):
-        monkeypatch.setattr(
-            module, "build_fabric", lambda config: Fabric(strategy=strategy, devices=1)
-        )
-    for module in (analyze, predict):
-        monkeypatch.setattr(module, "device_type", lambda config: NAME)
+    computing_there(device, monkeypatch)
     np.savez(tmp_path / "own.npz", **arrays())
     augment = AugmentOptions(
         shift=1, rotate=5.0, shear=2.0, flip=True, cutout=2, mixup=0.5, cutmix=0.5

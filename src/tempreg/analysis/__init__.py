@@ -2,6 +2,7 @@
 
 from tempreg.analysis.anytime import Anytime, StepTransfer, anytime, step_transfer
 from tempreg.analysis.curvature import SurrogateCurvature, surrogate_curvature
+from tempreg.analysis.early_exits import EarlyExits, early_exits
 from tempreg.analysis.fisher import Fisher, fisher_information
 from tempreg.analysis.flatness import Flatness, flatness
 from tempreg.analysis.gradients import (
@@ -18,6 +19,7 @@ from tempreg.analysis.spikes import Spikes, spikes
 
 __all__ = [
     "Anytime",
+    "EarlyExits",
     "Fisher",
     "Flatness",
     "OwnGradients",
@@ -30,6 +32,7 @@ __all__ = [
     "SurrogateCurvature",
     "TemporalGradients",
     "anytime",
+    "early_exits",
     "early_robustness",
     "fisher_information",
     "flatness",

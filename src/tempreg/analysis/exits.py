@@ -105,11 +105,11 @@ def calibrated(
     for name, value in (("risk", risk), ("delta", delta)):
         if not 0 < value < 1:
             raise ValueError(f"{name} must be in (0, 1), got {value}")
-    count = logits.shape[1]
-    needed = math.ceil(math.log(delta) / math.log(1 - risk))
-    if count // 2 < needed:
+    logits, targets, count = logits.cpu(), targets.cpu(), logits.shape[1]
+    if not enough(count, risk, delta):
+        needed = 2 * _needed(risk, delta)
         raise ValueError(
-            f"a risk of {risk:g} with delta {delta:g} needs {2 * needed} samples, half of which "
+            f"a risk of {risk:g} with delta {delta:g} needs {needed} samples, half of which "
             f"test thresholds, and {count} are there: allow a higher risk, or hold out more"
         )
     order = np.random.default_rng(seed).permutation(count)
@@ -137,6 +137,16 @@ def calibrated(
         float(_lost(right[:, second], exits).mean()),
         float(exits.mean() + 1),
     )
+
+
+def enough(samples: int, risk: float, delta: float) -> bool:
+    """Whether a threshold could pass with so many samples, both numbers being in (0, 1)."""
+    return samples // 2 >= _needed(risk, delta)
+
+
+def _needed(risk: float, delta: float) -> int:
+    """Of which none is lost."""
+    return math.ceil(math.log(delta) / math.log(1 - risk))
 
 
 def _lost(right: NDArray[np.bool_], exits: NDArray[np.intp]) -> NDArray[np.bool_]:

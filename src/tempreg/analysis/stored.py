@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tempreg.analysis.anytime import Anytime, StepTransfer
 from tempreg.analysis.curvature import SurrogateCurvature
+from tempreg.analysis.early_exits import EarlyExits
 from tempreg.analysis.fisher import Fisher
 from tempreg.analysis.flatness import Flatness
 from tempreg.analysis.gradients import TemporalGradients
@@ -21,6 +22,7 @@ KINDS: dict[str, type[Result]] = {
     kind.quantity: kind
     for kind in (
         Anytime,
+        EarlyExits,
         Fisher,
         Flatness,
         OwnGradients,

@@ -17,6 +17,7 @@ QUANTITIES = (
     "spikes",
     "anytime",
     "early",
+    "exits",
     "curvature",
 )
 """The names of `tempreg.runs.analyze.ANALYSES`, which takes seconds to import."""

@@ -17,6 +17,7 @@ from tempreg.analysis import Result
 from tempreg.analysis.fisher import ESTIMATORS, LABELS
 from tempreg.config import ConfigError
 from tempreg.report.figures import save_figure
+from tempreg.runs.exits import run_exits
 from tempreg.runs.identity import finished_summary
 from tempreg.runs.landscape import (
     run_anytime,
@@ -44,6 +45,7 @@ ANALYSES: dict[str, Analysis] = {
     "spikes": run_spikes,
     "anytime": run_anytime,
     "early": run_early,
+    "exits": run_exits,
     "curvature": run_curvature,
 }
 

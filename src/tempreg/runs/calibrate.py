@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 
+from tempreg.analysis.early_exits import Curve, answered, exit_curve
 from tempreg.analysis.exits import SCORES, Calibration, calibrated
 from tempreg.data.base import Split
 from tempreg.errors import RequestError
 from tempreg.files import write_json
 from tempreg.foreign import sees_later
+from tempreg.runs.launch import device_type
 from tempreg.runs.own.trust import Trust
 from tempreg.runs.read import load_run
+from tempreg.training.arithmetic import arithmetic
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
+
+_BESIDE = ("split", "curve")
+"""What calibration.json has beside the fields of `Calibration`; files of earlier versions lack the
+last."""
 
 
 def calibrate_run(
@@ -64,7 +72,7 @@ def calibrate_run(
     part = data.validation if split == "validation" else data.test
     if not len(part):
         raise RequestError(f"the run in {path} has no {split} samples: train with data.validation")
-    logits, targets = _answers(network, part, config.batch_size)
+    logits, targets = answers_on(network.to(device_type(config)), part, config.batch_size)
     try:
         found = calibrated(
             logits,
@@ -76,20 +84,30 @@ def calibrate_run(
         )
     except ValueError as error:
         raise RequestError(f"the {split} samples of the run in {path}: {error}") from None
-    write_json(RunDirectory(path).calibration, asdict(found) | {"split": split})
+    beside = {"split": split, "curve": _curve(found, logits, targets)}
+    write_json(RunDirectory(path).calibration, asdict(found) | beside)
     return found
 
 
+def _curve(found: Calibration, logits: Tensor, targets: Tensor) -> dict[str, list[float]]:
+    """What `curve_of` reads back."""
+    curve = exit_curve(logits, targets, found.temperatures, found.score)
+    end = answered(found, logits, targets)
+    chosen = [float(end.timesteps.mean()), float(end.right.mean())]
+    return {"timesteps": curve.timesteps, "accuracy": curve.accuracy, "chosen": chosen}
+
+
 @torch.no_grad()
-def _answers(network: nn.Module, part: Split, batch_size: int) -> tuple[Tensor, Tensor]:
-    """Logits [T, N, C] of all samples, in evaluation, and their classes [N]."""
-    device = next(network.parameters()).device
+def answers_on(network: nn.Module, part: Split, batch_size: int) -> tuple[Tensor, Tensor]:
+    """Logits [T, N, C] of all samples, in evaluation, and their classes [N], on the CPU."""
+    like = next(network.parameters())
     logits, targets = [], []
     network.eval()
-    for rows in torch.arange(len(part)).split(batch_size):
-        x, y = part.batch(rows)
-        logits.append(network(x.to(device)).double().cpu())
-        targets.append(y)
+    with arithmetic(like.device.type, tf32=False):
+        for rows in torch.arange(len(part)).split(batch_size):
+            x, y = part.batch(rows)
+            logits.append(network(x.to(like)).double().cpu())
+            targets.append(y)
     return torch.cat(logits, dim=1), torch.cat(targets)
 
 
@@ -103,7 +121,7 @@ def calibration_of(path: Path) -> Calibration | None:
         return None
     try:
         values: dict[str, Any] = RunDirectory(path).read_json(file)
-        found = Calibration(**{k: v for k, v in values.items() if k != "split"})
+        found = Calibration(**{k: v for k, v in values.items() if k not in _BESIDE})
         lists = (found.temperatures, found.least_probability)
         numbers = [found.risk, found.delta, found.threshold, *lists[0], *lists[1]]
         if found.score not in SCORES or not all(isinstance(n, (int, float)) for n in numbers):
@@ -115,3 +133,39 @@ def calibration_of(path: Path) -> Calibration | None:
             f"{file} is damaged ({error}): make it again with `tempreg calibrate`"
         ) from None
     return found
+
+
+@final
+class ExitCurve(NamedTuple):
+    """Of all samples that a calibration used: accuracy against mean timesteps.
+
+    Attributes:
+        curve: over all thresholds.
+        chosen: mean timesteps and accuracy at the one that was calibrated.
+    """
+
+    curve: Curve
+    chosen: tuple[float, float]
+
+
+def curve_of(path: Path) -> ExitCurve | None:
+    """What calibration.json has of it; None where an earlier version wrote it, or there is none.
+
+    Raises RunDirectoryError where the file is damaged.
+    """
+    file = RunDirectory(path).calibration
+    values = RunDirectory(path).read_json(file) if file.is_file() else {}
+    found = values.get("curve")
+    if found is None:
+        return None
+    try:
+        lists = [[float(v) for v in found[name]] for name in ("timesteps", "accuracy", "chosen")]
+        timesteps, accuracy, (steps, right) = lists
+        finite = all(math.isfinite(v) for values in lists for v in values)
+        if len(timesteps) != len(accuracy) or not timesteps or not finite:
+            raise ValueError("the curve isn't of finite numbers, one a threshold")
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise RunDirectoryError(
+            f"{file} is damaged ({error}): make it again with `tempreg calibrate`"
+        ) from None
+    return ExitCurve(Curve(timesteps, accuracy), (steps, right))

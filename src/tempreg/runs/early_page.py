@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from tempreg.analysis.exits import NEVER
-from tempreg.report.page import Section, Table
-from tempreg.runs.calibrate import calibration_of
+from tempreg.analysis.figures.exits import exits_figure
+from tempreg.report.page import Picture, Section, Table
+from tempreg.runs.calibrate import calibration_of, curve_of
 
 _OF = {
     "confidence": "its largest probability",
@@ -44,4 +45,20 @@ def early_section(folder: Path) -> Section | None:
     columns = zip(found.temperatures, found.least_probability, strict=True)
     rows = [[str(t), f"{a:.3g}", f"{b:.3g}"] for t, (a, b) in enumerate(columns, 1)]
     head = ["Timestep", "Temperature", "Least probability of a class in the prediction set"]
-    return Section("Answering early", [said, lost], tables=[Table("By timestep", head, rows)])
+    tables = [Table("By timestep", head, rows)]
+    return Section("Answering early", [said, lost], tables, _picture(folder))
+
+
+def _picture(folder: Path) -> list[Picture]:
+    """Accuracy against mean timesteps, with the exit marked; none in files of earlier versions."""
+    found = curve_of(folder)
+    if found is None:
+        return []
+    timesteps, accuracy = found.chosen
+    figure = exits_figure(found.curve, {"calibrated": found.chosen})
+    said = (
+        "Of the samples that it was calibrated on, those that fitted temperatures among them. As "
+        f"calibrated: {accuracy:.1%} right after {timesteps:.2f} timesteps in the mean; at most "
+        f"{found.curve.timesteps[-1]:.2f} timesteps, {found.curve.accuracy[-1]:.1%}."
+    )
+    return [Picture(figure, "Accuracy against mean timesteps, over all thresholds", said)]

@@ -40,6 +40,8 @@ def analysis_columns(run: Path) -> dict[str, float]:
         timesteps, the others a sample's sum over both.
     fisher_centroid_first, fisher_centroid_end: after epoch 1 and the last measured one; and
         fisher_batch_..., fisher_batch_sampled_... by the published estimator.
+    timesteps_at_risk_R, lost_at_risk_R, accuracy_at_risk_R: of the exit that was calibrated at the
+        risk R, on held-out samples, see `tempreg.analysis.EarlyExits`.
     fisher_shift_half_1, fisher_shift_half_2: the change of the centroid between them, measured on
         either half of the samples.
     """
@@ -49,7 +51,7 @@ def analysis_columns(run: Path) -> dict[str, float]:
         for stem, analysis in analyses.items()
         for name, value in analysis.numbers.items()
     }
-    found |= _gradients(analyses) | _flatness(analyses) | _fisher(run)
+    found |= _gradients(analyses) | _flatness(analyses) | _fisher(run) | _exits(analyses)
     spikes = next((a for a in analyses.values() if a.quantity == "spikes"), None)
     if spikes:
         for name, (array, total) in _OF_SPIKES.items():
@@ -97,6 +99,19 @@ def _flatness(analyses: Mapping[str, Analysis]) -> dict[str, float]:
                 rise = float(line[ends].mean()) - flatness.numbers["scaled_loss"]
                 found[f"line_rise_at_{radius:g}"] = rise
     return found
+
+
+def _exits(analyses: Mapping[str, Analysis]) -> dict[str, float]:
+    exits = next((a for a in analyses.values() if a.quantity == "exits"), None)
+    names = ("timesteps", "lost", "accuracy")
+    if not exits or not {"risk", *names} <= exits.arrays.keys():
+        return {}
+    risks = exits.arrays["risk"].values
+    return {
+        f"{name}_at_risk_{risk:g}": float(value)
+        for name in names
+        for risk, value in zip(risks, exits.arrays[name].values, strict=True)
+    }
 
 
 def _fisher(run: Path) -> dict[str, float]:

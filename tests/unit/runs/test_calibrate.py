@@ -75,10 +75,35 @@ def test_the_run_page_says_when_it_answers(run: Path) -> None:
         in (section.paragraphs[0])
     )
     assert f"Of the {found.samples} samples" in section.paragraphs[1]
-    values = json.loads((run / "calibration.json").read_text()) | {"threshold": NEVER}
+    (picture,) = section.pictures
+    values = json.loads((run / "calibration.json").read_text())
+    timesteps, accuracy = values["curve"]["chosen"]
+    assert f"{accuracy:.1%} right after {timesteps:.2f} timesteps" in picture.words
+    (axes,) = picture.figure.axes
+    line, mark = axes.get_lines()
+    assert line.get_xdata().tolist() == values["curve"]["timesteps"]
+    assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (timesteps, 100 * accuracy)
+    del values["curve"]  # as an earlier version wrote it
+    (run / "calibration.json").write_text(json.dumps(values))
+    (section,) = [s for s in run_page(run).sections if s.title == "Answering early"]
+    assert not section.pictures
+    values |= {"threshold": NEVER}
     (run / "calibration.json").write_text(json.dumps(values))
     (section,) = [s for s in run_page(run).sections if s.title == "Answering early"]
     assert section.paragraphs[0].startswith("It answers after all 2 timesteps")
+    (run / "calibration.json").unlink()
+
+
+@pytest.mark.parametrize(
+    "curve", [[], {"timesteps": [1], "accuracy": [1]}, {"timesteps": [1], "accuracy": [1, 2],
+    "chosen": [1, 1]}, {"timesteps": ["a"], "accuracy": [1], "chosen": [1, 1]}],
+)  # fmt: skip
+def test_a_damaged_curve_is_named(run: Path, curve: object) -> None:
+    calibrate_run(run, risk=0.3, split="test")
+    values = json.loads((run / "calibration.json").read_text()) | {"curve": curve}
+    (run / "calibration.json").write_text(json.dumps(values))
+    with pytest.raises(RequestError, match=r"calibration.json is damaged .*tempreg calibrate"):
+        run_page(run)
     (run / "calibration.json").unlink()
 
 

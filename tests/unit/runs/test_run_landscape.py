@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tempreg.analysis import Anytime, Flatness, Probes, Robustness, Spikes, StepTransfer
+from tempreg.analysis import Anytime, EarlyExits, Flatness, Probes, Robustness, Spikes, StepTransfer
 from tempreg.config import RunConfig
 from tempreg.runs import evaluate_run, train
 from tempreg.runs.analyze import ANALYSES, analyze_run
+from tempreg.runs.calibrate import calibrate_run
+from tempreg.study.columns import analysis_columns
+from tests.spoilt import arrays
+from tests.unit.limits.test_whole_runs import config
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +59,37 @@ def test_other_steps_are_those_of_the_run(run: Path) -> None:
         expected = evaluate_run(run, num_steps=int(steps)).accuracy_per_step
         np.testing.assert_allclose(row[: int(steps)], expected)
     np.testing.assert_array_equal(now.accuracy, transfer.accuracy[1, :2])
+
+
+def test_answers_at_equal_risk_are_those_of_the_validation_samples(
+    tiny: RunConfig, tmp_path: Path
+) -> None:
+    data = replace(tiny.data, validation=0.3)
+    train(replace(tiny, epochs=1, data=data), tmp_path / "run")
+    found = analyze_run(tmp_path / "run", ("exits",), samples=8)["exits-held-out"]
+    assert isinstance(found, EarlyExits)
+    exit_ = calibrate_run(tmp_path / "run", risk=0.1)
+    assert found.settings["split"] == "test"
+    assert found.settings["calibrated on"] == 2 * exit_.samples
+    assert found.threshold[2] == exit_.threshold
+    columns = analysis_columns(tmp_path / "run")
+    assert columns["timesteps_at_risk_0.1"] == found.timesteps[2]
+    assert columns["lost_at_risk_0.1"] == found.lost[2]
+    assert columns["accuracy_at_risk_0.1"] == found.accuracy[2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"keep": "best"}, "the validation samples chose the epoch"),
+        ({"data": {"validation": 0.0}}, "holds no validation data out"),
+    ],
+)
+def test_runs_that_can_not_be_calibrated_say_so(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    np.savez(tmp_path / "own.npz", **arrays())
+    train(config(tmp_path, **changes), tmp_path / "run")
+    said: list[str] = []
+    assert analyze_run(tmp_path / "run", ("exits",), samples=8, say=said.append) == {}
+    assert words in said[0]

@@ -37,6 +37,7 @@ class Quantity:
         beginnings: of its columns.
         measured: what is measured, and which way is good.
         column, words: by which it says what came out, and what that is; "" for none.
+        only_made: whether a study that lacks the analysis has no section of it.
     """
 
     title: str
@@ -45,6 +46,7 @@ class Quantity:
     measured: str
     column: str = ""
     words: str = ""
+    only_made: bool = False
 
 
 QUANTITIES = (
@@ -89,6 +91,16 @@ QUANTITIES = (
         "Measured: accuracy and confidence where a network is stopped early. Higher accuracy and "
         "a lower calibration error are better",
     ),
+    Quantity(
+        "Answering early at equal risk",
+        "exits",
+        ("timesteps_at_risk", "lost_at_risk", "accuracy_at_risk"),
+        "Measured: after how many timesteps a sample is answered in the mean, where the exit was "
+        "calibrated on validation samples for each risk of losing a right answer. Fewer are better",
+        "timesteps_at_risk_0.02",
+        "the mean timesteps until an answer at a risk of 0.02",
+        only_made=True,
+    ),
 )
 """Sections, each with the analyses and columns that it shows."""
 
@@ -108,7 +120,12 @@ Found = dict[str, tuple[str, dict[str, list[Analysis]]]]
 def quantity_sections(study: StudyData) -> list[Section]:
     """A section an analysis, those that weren't made included; then what belongs to none."""
     found = _analyses(study)
-    sections = [_quantity_section(study, quantity, found) for quantity in QUANTITIES]
+    sections = []
+    for quantity in QUANTITIES:
+        made = any(kind.startswith(quantity.kind) for kind, _ in found.values())
+        measured = any(c.startswith(quantity.beginnings) for c in columns(study))
+        if made or measured or not quantity.only_made:
+            sections.append(_quantity_section(study, quantity, found))
     for stem, (_, by_arm) in found.items():
         if pictures := _pictures(stem, by_arm, ""):
             sections.append(Section(spoken(stem), pictures=pictures))
