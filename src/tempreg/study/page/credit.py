@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from tempreg.options import TERMS
+from tempreg.study.page.measures import GAP
 from tempreg.study.page.penalty import ACTIVE, arm_with, bare, norm_change, objective_of
 from tempreg.study.page.words import points, span
 from tempreg.study.results import ReportedArm, StudyData, training_overlap
 from tempreg.study.statistics.paired import paired
-from tempreg.study.statistics.reading import read_difference, within
+from tempreg.study.statistics.reading import Reading, read_difference, within
+
+_L2 = ("l2n", "l2")
+"""L2 penalties of a strength that matches another one's, at the end and on the fresh network."""
 
 
 def doubts(study: StudyData, arm: str, against: str, column: str, margin: float | None) -> str:
@@ -18,9 +22,12 @@ def doubts(study: StudyData, arm: str, against: str, column: str, margin: float 
         margin: of its differences, as for `statistics.reading`.
     """
     treated = next(a for a in study.arms if a.name == arm)
-    said = [_too_weak(study, treated)]
+    weak = _too_weak(study, treated)
+    said = [weak]
     if column and margin is not None:
         said.append(_bare_objective(study, treated, against, column, margin))
+        said.append("" if weak else _other_penalty(study, treated, against, column, margin))
+        said.append(_training_alone(study, arm, against, column, margin))
     return "; ".join(filter(None, said))
 
 
@@ -47,13 +54,50 @@ def _bare_objective(
     most = study.differences(plain, against, column)
     if min(len(more), len(most)) < 2:
         return ""
-    overlap = training_overlap(study)
-    test = paired(more, overlap=overlap)
-    read = read_difference(test, within(more, margin, overlap), margin)
+    read, said = _read(study, more, margin)
     if read != "no relevant difference":
         return ""
     return (
         f"{plain} alone ({TERMS[base.base].summary}) has {points(sum(most) / len(most))} points "
-        f"already, and {arm.name} minus {plain} is {read}: {points(test.mean)} points "
-        f"({span(test.low, test.high, points)})"
+        f"already, and {arm.name} minus {plain} is {read}: {said}"
     )
+
+
+def _other_penalty(
+    study: StudyData, arm: ReportedArm, against: str, column: str, margin: float
+) -> str:
+    """Of L2 in the place of the arm's penalty, where the arm isn't shown to go further than it."""
+    objective = objective_of(arm)
+    if objective.penalty in (None, *_L2):
+        return ""
+    found = [arm_with(study, arm, objective.with_penalty(name)) for name in _L2]
+    plain = next((name for name in found if name not in (None, against)), None)
+    if plain is None:
+        return ""
+    more = study.differences(arm.name, plain, column)
+    whole = study.differences(arm.name, against, column)
+    read, said = _read(study, more, margin)
+    if not said or (read in ("higher", "lower") and (sum(more) > 0) == (sum(whole) > 0)):
+        return ""
+    return f"{arm.name} minus {plain} (L2 in the penalty's place): {read}, {said}"
+
+
+def _training_alone(study: StudyData, arm: str, against: str, column: str, margin: float) -> str:
+    """Of a gap, where it is training accuracy that went down and not test accuracy that rose."""
+    if column != GAP.column:
+        return ""
+    both = [study.differences(arm, against, name) for name in ("train_accuracy", "test_accuracy")]
+    (training, in_training), (test, in_test) = (_read(study, d, margin) for d in both)
+    if training != "lower" or test == "higher":
+        return ""
+    return f"training accuracy is {training} ({in_training}), test accuracy {test} ({in_test})"
+
+
+def _read(study: StudyData, differences: list[float], margin: float) -> tuple[Reading, str]:
+    """How they are read, and their mean with its interval; "" without two of them."""
+    if len(differences) < 2:
+        return "undecided", ""
+    overlap = training_overlap(study)
+    test = paired(differences, overlap=overlap)
+    read = read_difference(test, within(differences, margin, overlap), margin)
+    return read, f"{points(test.mean)} points ({span(test.low, test.high, points)})"

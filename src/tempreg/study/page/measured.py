@@ -15,7 +15,7 @@ from tempreg.report.page import Picture, Section, Table
 from tempreg.report.reading import read_metrics
 from tempreg.report.study_figures import MOST_BANDS, band_figure, dots_figure
 from tempreg.study.page.outcome import outcome
-from tempreg.study.page.regime import improvements, overfitted
+from tempreg.study.page.regime import changes_since_best, overfitted
 from tempreg.study.page.words import DASH, NOT_MEASURED
 from tempreg.study.results import StudyData
 from tempreg.study.statistics.comparison import accuracy_margin
@@ -144,14 +144,14 @@ def curves_section(study: StudyData) -> Section:
     text = (
         f"Measured: {called} after each epoch; higher is better, and validation that falls while "
         "training rises is overfitting. "
-        + (f"These overfit: {', '.join(worse)}." if worse else _none(study))
+        + (f"Shown to overfit: {', '.join(worse)}." if worse else _none(study))
     )
     return Section("Training curves", [text], pictures=pictures)
 
 
 def _none(study: StudyData) -> str:
     margin = f"{100 * accuracy_margin(study):g} points"
-    return f"No arm overfits by {margin}." if improvements(study) else ""
+    return f"No arm is shown to overfit by {margin}." if changes_since_best(study) else ""
 
 
 def costs_section(study: StudyData) -> Section:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tempreg.config import PRESETS
+from tempreg.config import PRESETS, config_to_dict
 from tempreg.data import SOURCES
 from tempreg.options import TERMS
 from tempreg.options.terms import ALIASES
@@ -18,12 +18,13 @@ _NAME = "objective.name"
 
 def lead(study: StudyData) -> str:
     """The task, its data, and where the settings come from."""
-    said = f"Spiking networks trained in different ways{_task(study)}, compared run by run"
+    said = f"Spiking networks{_network(study)} trained in different ways{_task(study)}, compared "
+    said += "run by run"
     source = str(study.facts.get("source") or "")
     if source not in PRESETS:
         return f"{said}; settings from {source}." if source else f"{said}."
-    other = _data_name(study) not in ("", PRESETS[source]().data.name)
-    return f"{said}; settings of preset {source}{' with other data' * other}."
+    changed = _base(study) not in ({}, config_to_dict(PRESETS[source]()))
+    return f"{said}; settings of preset {source}{', but for what its command changes' * changed}."
 
 
 def arms_key(study: StudyData) -> str:
@@ -51,13 +52,28 @@ def _task(study: StudyData) -> str:
     )
 
 
+def _network(study: StudyData) -> str:
+    """Which, how large, and over how many timesteps, where the base says so."""
+    model = _base(study).get("model")
+    if not isinstance(model, dict) or not model.get("name"):
+        return ""
+    said, channels = str(model["name"]), model.get("channels")
+    if isinstance(channels, list) and channels:
+        said += f", {'-'.join(map(str, channels))}"
+    steps = _base(study).get("num_steps")
+    return f" ({said}{f', T {steps}' if isinstance(steps, int) else ''})"
+
+
+def _base(study: StudyData) -> dict[str, Any]:
+    return dict(study.facts.get("base") or {})
+
+
 def _data_name(study: StudyData) -> str:
     return str(_data(study).get("name") or "")
 
 
 def _data(study: StudyData) -> dict[str, Any]:
-    base = study.facts.get("base") or {}
-    return dict(base.get("data") or {})
+    return dict(_base(study).get("data") or {})
 
 
 def _is_renamed(arm: ReportedArm) -> bool:

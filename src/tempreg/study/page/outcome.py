@@ -120,7 +120,11 @@ def _left_open(study: StudyData, undecided: list[Comparison], tests: int) -> lis
 def _as_good(study: StudyData, best: Comparison) -> str:
     """The arms that can't be called less accurate than the best one; "" without any."""
     others = beside(study, best.arm, endpoint(study), equality_margin(study))
-    names = [arm for arm, found in others.items() if found.reading != "lower"]
+    names = [
+        arm
+        for arm, found in others.items()
+        if found.reading != "lower" and arm != study.reference  # which it is told apart from
+    ]
     return f"; not told apart from it: {', '.join(names)}" if names else ""
 
 

@@ -1,7 +1,8 @@
 """Under what conditions a study's runs ended: it says nothing of others.
 
 How long they trained, and whether they had begun to overfit: whether test accuracy at the last
-epoch is below that at the best epoch by validation, which no test item chose.
+epoch is below that at the best epoch by validation, which no test item chose. How far it is below
+training accuracy is another question, and the gap's.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from tempreg.study.page.words import points
-from tempreg.study.results import StudyData
+from tempreg.study.results import StudyData, training_overlap
 from tempreg.study.statistics.comparison import accuracy_margin
+from tempreg.study.statistics.paired import paired
+from tempreg.study.statistics.reading import Reading, read_difference, within
 
 STEPS, EPOCHS = "optimizer_steps", "epochs"
 LAST, BEST = "mean_accuracy_over_steps", "test_mean_accuracy_over_steps_at_best_val"
@@ -20,27 +23,21 @@ LAST, BEST = "mean_accuracy_over_steps", "test_mean_accuracy_over_steps_at_best_
 
 def regime(study: StudyData) -> str:
     """A sentence or two, which stand before what was found."""
-    changes = improvements(study)
+    changes = changes_since_best(study)
     said = f"Every figure is of {_length(study)}, and says nothing of shorter or longer ones."
     if not changes:
         return f"{said} Whether anything overfits was not measured."
-    values = list(changes.values())
+    values = [float(np.mean(d)) for d in changes.values()]
     low, high = points(min(values)), points(max(values))
     spread = low if low == high else f"{low} to {high}"
-    rising = sum(value > 0 for value in values)
-    said += (
-        " From the best epoch by validation to the last one test accuracy averaged "
-        f"over timesteps changed by {spread} points (means of the arms): {rising} of "
-        f"{len(values)} arms still improved"
+    return (
+        f"{said} From the best epoch by validation to the last one test accuracy averaged over "
+        f"timesteps changed by {spread} points (means of the arms). {_by_reading(study)}"
     )
-    worse = overfitted(study)
-    if worse:
-        return f"{said}, and these overfit: {', '.join(worse)}."
-    return f"{said}, and none overfits."
 
 
-def improvements(study: StudyData) -> dict[str, float]:
-    """Test accuracy averaged over timesteps, last epoch minus best by validation; means by arm.
+def changes_since_best(study: StudyData) -> dict[str, list[float]]:
+    """Test accuracy averaged over timesteps, last epoch minus best by validation; runs by arm.
 
     Of arms whose last epoch was kept.
     """
@@ -53,14 +50,38 @@ def improvements(study: StudyData) -> dict[str, float]:
             if LAST in run.values and BEST in run.values and not _kept_best(run.values)
         ]
         if d:
-            found[arm.name] = float(np.mean(d))
+            found[arm.name] = d
     return found
 
 
 def overfitted(study: StudyData) -> list[str]:
-    """Arms whose last epoch tests worse than their best by validation, by the margin or more."""
-    margin = accuracy_margin(study)
-    return [arm for arm, change in improvements(study).items() if change <= -margin]
+    """Arms whose last epoch tests lower than their best by validation."""
+    return [arm for arm, reading in _readings(study).items() if reading == "lower"]
+
+
+def _readings(study: StudyData) -> dict[str, Reading]:
+    """How the arms' changes are read, as differences are."""
+    margin, overlap = accuracy_margin(study), training_overlap(study)
+    return {
+        arm: read_difference(paired(d, overlap=overlap), within(d, margin, overlap), margin)
+        for arm, d in changes_since_best(study).items()
+    }
+
+
+def _by_reading(study: StudyData) -> str:
+    """How many arms did what; those that fell by name."""
+    readings = _readings(study)
+    margin = f"{100 * accuracy_margin(study):g} points"
+    words: dict[Reading, str] = {
+        "higher": "still rose",
+        "no relevant difference": f"stayed within ±{margin}",
+        "undecided": "can't be told",
+    }
+    counts = {read: [*readings.values()].count(read) for read in words}
+    said = ", ".join(f"{count} {words[read]}" for read, count in counts.items() if count)
+    fell = overfitted(study)
+    end = f"{', '.join(fell)} fell, so overfit" if fell else "none is shown to fall, or overfit"
+    return f"Of {len(readings)} arms {said}{'; ' if said else ''}{end}."
 
 
 def _kept_best(values: dict[str, float]) -> bool:

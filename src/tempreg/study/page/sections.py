@@ -20,9 +20,11 @@ from tempreg.study.results import StudyData, training_overlap
 from tempreg.study.statistics.comparison import Comparison, endpoint, equality_margin
 from tempreg.study.statistics.items import ENDPOINT, OF_NUMBERS
 
-_NOT_EQUAL = "; p (not equal) is"
+_TOST = "p (TOST)"
+"""The column with the p-value of two one-sided tests: of a difference as large as the margin."""
+_ITS_CAPTION = f"; {_TOST} is"
 """Where a caption begins to speak of a column that its page has alone."""
-_WIDE = ("95% over runs and items", "p (not equal)")
+_WIDE = ("95% over runs and items", _TOST)
 """Columns of the table of arms that its page has alone."""
 
 
@@ -89,8 +91,8 @@ def arms_section(study: StudyData) -> Section:
     ]
     if trials := study.facts.get("trials"):
         texts.append(
-            f"Each arm tried {trials} values of its own setting on seeds and splits of no "
-            "repetition, and kept the one with the best validation accuracy: "
+            f"Each arm that has a setting of its own tried {trials} values of it, on seeds and "
+            "splits of no repetition, and kept the one with the best validation accuracy: "
             + "; ".join(
                 f"{arm.name} {name} = {value}"
                 for arm in study.arms
@@ -113,7 +115,7 @@ def results_table(study: StudyData, comparisons: list[Comparison]) -> Table:
         "95% over runs",
         "95% over runs and items",
         "p (Holm)",
-        "p (not equal)",
+        _TOST,
         "Reading",
     ]
     rows = []
@@ -133,7 +135,7 @@ def results_table(study: StudyData, comparisons: list[Comparison]) -> Table:
         rows.append([*row, c.verdict])
     kind = f"; runs and items resampled {items.resampled}" if items else ""
     caption = f"{_endpoint_words(study)}; differences are paired, from {study.reference}{kind}"
-    caption = caption[:1].upper() + caption[1:] + _NOT_EQUAL
+    caption = caption[:1].upper() + caption[1:] + _ITS_CAPTION
     margin = f"{100 * equality_margin(study):g} points"
     caption += f" below 0.05 where the difference is shown to be smaller than {margin}, either way"
     return Table(caption, head, rows, frozenset(range(1, 8)), verdict=8)
@@ -145,7 +147,7 @@ def narrow(table: Table) -> Table:
     rows = [[row[i] for i in kept] for row in (table.head, *table.rows)]
     numeric = frozenset(place for place, i in enumerate(kept) if i in table.numeric)
     verdict = None if table.verdict is None else kept.index(table.verdict)
-    return Table(table.caption.partition(_NOT_EQUAL)[0], rows[0], rows[1:], numeric, verdict)
+    return Table(table.caption.partition(_ITS_CAPTION)[0], rows[0], rows[1:], numeric, verdict)
 
 
 def results_section(study: StudyData, comparisons: list[Comparison]) -> Section:
@@ -154,8 +156,8 @@ def results_section(study: StudyData, comparisons: list[Comparison]) -> Section:
     texts = [
         f"Measured: {_endpoint_words(study)}; higher is better. "
         + accuracy_sentences(study, comparisons, _endpoint_words(study))[0],
-        f"Where two one-sided t tests reject a difference of {margin} points or more (p (not "
-        "equal) < 0.05), there is no relevant difference, whether it is zero or not. Otherwise an "
+        f"Where two one-sided t tests (TOST) reject a difference of {margin} points or more, "
+        "p < 0.05, there is no relevant difference, whether it is zero or not. Otherwise an "
         "arm is called higher or lower where p < 0.05 after Holm's adjustment over the arms and it "
         f"differs by at least {margin} points; anything else the study leaves open.",
         "The interval over runs speaks of other seeds (and splits) on the same test items; that "
@@ -225,9 +227,9 @@ def limits_section(study: StudyData, comparisons: list[Comparison]) -> Section:
         )
     widths = [c.paired.half_width for c in comparisons if c.paired and not isnan(c.paired.low)]
     text = (
-        f"The intervals over runs are ±{100 * float(np.median(widths)):.2f} points wide "
-        "(median over the arms). A true difference as large as in the last column would have "
-        "been seen (p < 0.05, before adjustment) in 80% of studies like this one."
+        f"The intervals over runs reach ±{100 * float(np.median(widths)):.2f} points from "
+        "their middle (median over the arms). A true difference as large as in the last column "
+        "would have been seen (p < 0.05, before adjustment) in 80% of studies like this one."
     )
     head = ["Arm", "Pairs", "sd of differences", "Half-width", "Detectable at 80% power"]
     caption = f"Differences from {study.reference}, in points"

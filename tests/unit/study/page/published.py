@@ -75,7 +75,11 @@ def difference(study: str, arm: str, other: str, name: str) -> Difference | None
     """Paired, `arm` minus `other`; None where the study lacks one of them."""
     if arm not in arms(study) or other not in arms(study):
         return None
-    d = column(study, arm, name) - column(study, other, name)
+    return beside_zero(study, column(study, arm, name) - column(study, other, name))
+
+
+def beside_zero(study: str, d: NDArray[np.float64]) -> Difference:
+    """Of differences by repetition."""
     n, mean = len(d), float(d.mean())
     error = float(d.std(ddof=1)) * np.sqrt(1 / n + correction(study))
     t = stats.t(n - 1)

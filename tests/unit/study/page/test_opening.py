@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tempreg.config import PRESETS, config_to_dict
 from tempreg.options import TERMS
 from tempreg.study.page.claims import claims
 from tempreg.study.page.confirmatory import confirmatory_sentence
@@ -41,18 +42,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def base(study: StudyData, **data: Any) -> StudyData:
-    return replace(study, facts={**study.facts, "base": {"data": data}})
+    settings = {**config_to_dict(PRESETS["nmnist-trt"]()), "data": data}
+    return replace(study, facts={**study.facts, "base": settings})
 
 
 def test_the_task_and_the_preset(folder: Path) -> None:
     study = load_study(folder)
-    assert lead(base(study, name="nmnist")) == (
-        "Spiking networks trained in different ways to classify N-MNIST, 1,100 recordings "
-        "(nmnist), compared run by run; settings of preset nmnist-trt."
+    data = config_to_dict(PRESETS["nmnist-trt"]())["data"]
+    assert lead(base(study, **data)) == (
+        "Spiking networks (csnn, 32-64-128, T 6) trained in different ways to classify N-MNIST, "
+        "1,100 recordings (nmnist), compared run by run; settings of preset nmnist-trt."
     )
     other = lead(base(study, name="mine:Data", train_size=3000))
     assert "to classify mine:Data from 3,000 training samples, compared" in other
-    assert other.endswith("settings of preset nmnist-trt with other data.")
+    assert other.endswith("settings of preset nmnist-trt, but for what its command changes.")
     own = replace(base(study), facts={"source": "mine.yaml", "endpoint": "x"})
     damaged = replace(study, facts={"source": {}, "base": {}})
     assert lead(damaged).endswith("in different ways, compared run by run.")
@@ -164,7 +167,7 @@ def test_every_verdict_is_counted_and_the_columns_explained(folder: Path) -> Non
     for verdict, count in counted.items():
         assert f"{verdict} {count}" in section.paragraphs[0]
     assert "contradicted 0" in section.paragraphs[0]
-    assert "; p (not equal) is below 0.05 where the difference is shown to be smaller than 0.5" in (
+    assert "; p (TOST) is below 0.05 where the difference is shown to be smaller than 0.5" in (
         results_table(study, comparisons).caption
     )
 
