@@ -25,7 +25,7 @@ PINS = pyproject.toml constraints.txt $(if $(LOCKED),$(wildcard .ci/locks/*.txt)
 BUILT = $(PIP_INSTALL) --require-hashes --no-deps --no-build-isolation
 OWN = $(PIP_INSTALL) --no-deps --no-build-isolation .
 
-.PHONY: demo gpu-check test audit-models test-triton test-frameworks differential docs dist test-dist lint types format clean lock audit crashtest fuzz mutants
+.PHONY: demo gpu-check test audit-models test-triton test-frameworks differential docs dist test-dist lint types format clean lock audit crashtest fuzz sanitize mutants
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
@@ -136,6 +136,12 @@ crashtest: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --minutes $(MINUTES) --page docs/reliability.md \
 	  --log docs/reliability/fuzz.csv
+
+# C kernels on random inputs and random networks' exported C under gcc's sanitizers, for so many
+# minutes; and which lines of the kernels their tests run.
+sanitize: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.sanitize --minutes $(MINUTES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.sanitize.coverage
 
 # Mutation testing of the parts that numbers come from: over an hour on one core. Goes on where it was
 # stopped; a sample holds for the sources that it was drawn from, so this draws another elsewhere.

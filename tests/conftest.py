@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -29,6 +30,7 @@ LONGEST_TEST = 900
 """Seconds; the longest test needs one, of a machine with nothing else to do."""
 
 settings.register_profile("tempreg", deadline=None, max_examples=40, derandomize=True)
+settings.register_profile("other-seeds", deadline=None, max_examples=100)
 settings.load_profile("tempreg")
 
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -131,6 +133,6 @@ def said(errors: str) -> list[str]:
 
 
 needs_compiler = pytest.mark.skipif(
-    shutil.which(os.environ.get("CC", "cc")) is None,
+    shutil.which(shlex.split(os.environ.get("CC", "cc"))[0]) is None,
     reason="needs a C compiler (cc); without one the backend 'compiled' cannot be built",
 )

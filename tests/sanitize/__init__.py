@@ -1,0 +1,1 @@
+"""C kernels and exported C under AddressSanitizer and UndefinedBehaviorSanitizer."""
