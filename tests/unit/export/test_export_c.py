@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -184,6 +186,48 @@ def test_int8_keeps_the_class(name: str, tmp_path: Path) -> None:
     close = np.abs(logits.mean(axis=1) - truth).mean() / truth.std()
     assert close < 0.35
     assert np.mean(logits.mean(axis=1).argmax(1) == truth.argmax(1)) >= 0.8
+
+
+@functools.cache
+def why_no_32_bit() -> str:
+    """Why this compiler makes no programs of 32 bit, or none that run here; "" where it does."""
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    with tempfile.TemporaryDirectory() as name:
+        program = Path(name) / "program"
+        made = subprocess.run(
+            [*compiler, "-m32", "-x", "c", "-", "-o", program, "-lm"],
+            input="#include <math.h>\n#include <stdlib.h>\nint main(void) { return 0; }\n",
+            capture_output=True,
+            text=True,
+        )
+        if made.returncode == 0:
+            made = subprocess.run([program], capture_output=True, text=True)
+    if made.returncode == 0:
+        return ""
+    return f"{compiler[0]} -m32 can't make a program (on Debian: gcc-multilib): {made.stderr[:200]}"
+
+
+# Of pointers and sizes of 32 bit, and of floats in registers of 80 bit, or of SSE.
+@needs_compiler
+@pytest.mark.parametrize("arithmetic", [["-mfpmath=387"], ["-msse2", "-mfpmath=sse"]], ids=str)
+@pytest.mark.parametrize("name", ["plain", "residual", "added", "plain int8"])
+def test_on_32_bit(name: str, arithmetic: list[str], tmp_path: Path) -> None:
+    if why := why_no_32_bit():
+        pytest.skip(why)
+    makers = {"plain": plain, "residual": residual, "added": added}
+    model = makers[name.split()[0]]()
+    x = frames(model)
+    int8 = name.endswith("int8")
+    written(model, tmp_path, int8=int8)
+    flags = ["-m32", *arithmetic, "-O2"]
+    logits, said = run(tmp_path, x, [*STRICT, *flags])
+    assert (tmp_path / "program").read_bytes()[:5] == b"\x7fELF\x01"  # of 32 bit
+    wide, decided = run(tmp_path, x, [*STRICT, "-O2"])
+    if int8:  # sums of whole numbers: the same on any machine
+        np.testing.assert_allclose(logits, wide, rtol=1e-5, atol=1e-7)
+    else:
+        assert np.abs(logits - expected(model, x)).max() < 1e-4
+    assert decided == said
 
 
 @needs_compiler

@@ -7,6 +7,8 @@
 
 #if !defined(__GNUC__) || defined(NET_PLAIN)
 #define VECTORS 0
+#elif defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ == 2 /* x86 of 32 bit without SSE */
+#define VECTORS 0
 #elif net_INT8 && defined(__AVX2__)
 #define VECTORS 1
 #include <immintrin.h>
