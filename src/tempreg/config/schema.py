@@ -21,6 +21,7 @@ from tempreg.options import (
 )
 from tempreg.options.field import check_settings, setting
 from tempreg.options.neuron import Backend, Conv
+from tempreg.options.passes import Recompute
 from tempreg.options.terms import parse_objective
 
 _MOST = {
@@ -97,6 +98,17 @@ class RunConfig:
         "dense",
         "CPUs: convolutions as torch has them; sparse, by walking the inputs that aren't zero; or "
         "auto, the faster by measurement",
+    )
+    recompute: Recompute = setting(
+        "nothing",
+        "memory: what the backward pass computes again, the inside of layers, or time, a square "
+        "root of T timesteps at once, which wants model.norm none",
+    )
+    truncate: int = setting(
+        0,
+        "gradients go back over the timesteps of a piece alone, of which each has so many, and "
+        "norms have their statistics of it (0: over all)",
+        ">= 0",
     )
     device: Literal["auto", "cpu", "cuda"] = setting("auto", "auto: cuda where there is one")
     devices: int = setting(1, "processes or GPUs on each node", ">= 1")
@@ -194,6 +206,7 @@ class RunConfig:
             "data.validation 0 with it, or keep best, which chooses on validation",
         )
         self._check_readout()
+        self._check_passes()
         _require(
             not self.sync_batch_norm or self.model.norm == "bn",
             f"sync_batch_norm goes with model.norm bn, got {self.model.norm}",
@@ -202,6 +215,46 @@ class RunConfig:
             self.optimizer.warmup_epochs <= self.epochs,
             f"optimizer.warmup_epochs ({self.optimizer.warmup_epochs}) is more than epochs "
             f"({self.epochs})",
+        )
+
+    def _check_passes(self) -> None:
+        timed = {"truncate": self.truncate > 0, "recompute time": self.recompute == "time"}
+        for name in (name for name, asked in timed.items() if asked):
+            _require(
+                self.model.neuron != "psn",
+                f"{name} goes from one timestep to the next, and a psn neuron sees later ones: "
+                "take masked_psn or sliding_psn",
+            )
+            _require(
+                self.devices * self.num_nodes == 1,
+                f"{name} is for one process: leave it out, or devices and num_nodes at 1",
+            )
+        if self.recompute == "time":
+            _require(
+                not self.truncate,
+                "truncate computes pieces again by itself, and by smaller ones there is nothing to "
+                "gain: leave recompute time out",
+            )
+            _require(
+                self.model.norm == "none",
+                "recompute time takes a few timesteps at once, and statistics of model.norm "
+                f"{self.model.norm} are of all of them: take recompute layers, or model.norm none",
+            )
+        if self.truncate:
+            _require(
+                self.model.norm not in ("tebn", "tab"),
+                f"truncate begins with pieces in the middle, and model.norm {self.model.norm} is "
+                "trained from the first timestep on: take bn, tdbn or none",
+            )
+            _require(
+                not self.data.unequal or self.model.norm == "none",
+                "with data.unequal a piece may be padding alone, of which a norm has no "
+                "statistics: leave truncate out, or take model.norm none",
+            )
+        _require(
+            self.recompute != "layers" or not self.sync_batch_norm,
+            "sync_batch_norm would have its processes meet again in what recompute layers repeats: "
+            "leave one of them out",
         )
 
     def _check_readout(self) -> None:

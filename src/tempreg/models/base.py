@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 from tempreg.models.layers import ConvNorm, NeuronFactory, NormFactory, norm_factory
 from tempreg.models.padding import held, lengths_of, only
 from tempreg.models.readout import make_readout
+from tempreg.models.recompute import if_wanted
 from tempreg.neurons import Layer
 from tempreg.neurons.equations import ALIF, CubaLIF, ThresholdLIF
 from tempreg.neurons.lif import IF, LIF, PLIF, Neuron
@@ -123,6 +124,8 @@ class SpikingNetwork(nn.Module, ABC):
 
     padded: bool = False
     """Whether inputs hold sequences of unequal length; see `tempreg.models.padding`."""
+    recomputes: bool = False
+    """Whether the backward pass computes layers again; see `tempreg.models.recompute`."""
     stem: ConvNorm
     stem_neuron: Layer
 
@@ -182,7 +185,7 @@ class SpikingNetwork(nn.Module, ABC):
             return held(self._read(shown, steps), lengths)
 
     def _read(self, shown: Tensor, steps: int) -> Tensor:
-        logits = self.classify(self.embed(shown, steps))
+        logits = self.classify(if_wanted(self, self.embed, shown, steps))
         return logits if self.readout is None else self.readout(logits)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -186,17 +186,22 @@ class Dropout(nn.Dropout):
         joint: (N, rows): the mask is drawn for N samples, and the B samples are those at `rows`
             (int64 [B]). So each process that trains on its share of a batch drops what one
             process would that has them all. None: for these samples alone.
+        span: (start, T): the mask is drawn for T timesteps, of which these are those from `start`
+            on. None: for these timesteps alone.
     """
 
     joint: tuple[int, Tensor] | None = None
+    span: tuple[int, int] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
-        if self.joint is None or not self.training or self.p == 0:
+        if (self.joint is None and self.span is None) or not self.training or self.p == 0:
             return super().forward(x)
-        samples, rows = self.joint
-        mask = x.new_empty(x.shape[0], samples, *x.shape[2:]).bernoulli_(1 - self.p)
-        return x * mask.div_(1 - self.p)[:, rows.to(x.device)]
+        start, steps = self.span or (0, len(x))
+        samples = x.shape[1] if self.joint is None else self.joint[0]
+        mask = x.new_empty(steps, samples, *x.shape[2:]).bernoulli_(1 - self.p).div_(1 - self.p)
+        mine = mask[start : start + len(x)]
+        return x * (mine if self.joint is None else mine[:, self.joint[1].to(x.device)])
 
 
 @final

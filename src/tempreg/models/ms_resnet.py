@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from tempreg.models.base import SpikingNetwork
 from tempreg.models.layers import ConvNorm, NeuronFactory, NormFactory, global_average
+from tempreg.models.recompute import Row
 from tempreg.options import NetworkOptions
 from tempreg.options.field import check_option
 
@@ -68,7 +69,7 @@ class MSResNet18(SpikingNetwork):
                 make = (self.make_neuron, self.make_norm)
                 blocks.append(MembraneShortcut(before, width * 2**stage, stride, *make))
                 before = width * 2**stage
-        self.body = nn.Sequential(*blocks)
+        self.body = Row(*blocks)
         self.head_neuron = self.make_neuron()
         self.head = nn.Linear(before, self.num_classes)
 

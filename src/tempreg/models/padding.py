@@ -8,7 +8,7 @@ padding.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 import torch
@@ -46,10 +46,15 @@ def held(logits: Tensor, lengths: Tensor) -> Tensor:
     return torch.where(mask, logits, inside.sum(dim=0) / lengths[:, None])
 
 
-@contextmanager
-def only(lengths: Tensor, steps: int) -> Iterator[None]:
+def only(lengths: Tensor, steps: int) -> AbstractContextManager[None]:
     """Within it, norms in training take their statistics of what isn't padding."""
-    token = _REAL.set(real(lengths, steps))
+    return within(real(lengths, steps))
+
+
+@contextmanager
+def within(mask: Tensor) -> Iterator[None]:
+    """As `only`, of where a batch isn't padding, bool [T, B]."""
+    token = _REAL.set(mask)
     _INSIDE.append(True)
     try:
         yield
@@ -64,6 +69,11 @@ def has_padding(norm: nn.Module) -> bool:
         return False
     mask = _REAL.get()
     return mask is not None and not bool(mask.all())
+
+
+def mask_now() -> Tensor | None:
+    """As `real_now`; None outside of `only`."""
+    return _REAL.get() if _INSIDE else None
 
 
 def real_now() -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, final
 
@@ -12,6 +13,7 @@ from typing_extensions import override
 from tempreg.models.base import SpikingNetwork, spatial_size
 from tempreg.models.layers import Dropout, NormFactory, normalised, over_time, shown
 from tempreg.models.norms import NormOverTime
+from tempreg.models.recompute import if_wanted
 from tempreg.neurons import RecurrentLIF
 from tempreg.options import NetworkOptions, NeuronOptions
 from tempreg.options.field import check_option
@@ -101,11 +103,16 @@ class RSNN(SpikingNetwork):
 
     def classify(self, spikes: Tensor) -> Tensor:
         """Logits [T, B, num_classes], from the first layer's currents."""
-        x: Tensor = self.neurons[0](spikes)
+        x = if_wanted(self, self.neurons[0], spikes)
         for layer, neurons in zip(self.layers[1:], self.neurons[1:], strict=True):
-            x = neurons(layer(x))
+            x = if_wanted(self, partial(_charged, layer, neurons), x)
         logits: Tensor = self.head(self.dropout(x))
         return logits
+
+
+def _charged(layer: nn.Module, neurons: nn.Module, x: Tensor) -> Tensor:
+    made: Tensor = neurons(layer(x))
+    return made
 
 
 def _echoing(features: int, common: dict[str, Any]) -> RecurrentLIF:

@@ -17,6 +17,7 @@ from tempreg.models.layers import (
     global_average,
     over_time,
 )
+from tempreg.models.recompute import Row
 
 
 @final
@@ -91,7 +92,7 @@ def _stages(
     stages: Sequence[tuple[int, int, int]],
     make_neuron: NeuronFactory,
     make_norm: NormFactory,
-) -> nn.Sequential:
+) -> Row:
     """Blocks for each (channels, number of blocks, first stride)."""
     blocks: list[nn.Module] = []
     for channels, count, first_stride in stages:
@@ -99,7 +100,7 @@ def _stages(
             stride = first_stride if index == 0 else 1
             blocks.append(block(in_channels, channels, stride, make_neuron, make_norm))
             in_channels = channels
-    return nn.Sequential(*blocks)
+    return Row(*blocks)
 
 
 @final

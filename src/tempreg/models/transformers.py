@@ -27,6 +27,7 @@ from tempreg.models.layers import (
     NormFactory,
     global_average,
 )
+from tempreg.models.recompute import Row
 from tempreg.options import NetworkOptions, NeuronOptions
 from tempreg.options.field import check_option
 
@@ -139,7 +140,7 @@ class FourStages(Transformer):
         for stage in (1, 2):
             layers.append(self.unit(eighth * stage, eighth * 2 * stage))
             layers += [MaxPool()] if self.pooled[stage] else []
-        self.patches = nn.Sequential(*layers)
+        self.patches = Row(*layers)
 
 
 @final
@@ -161,7 +162,7 @@ class Spikformer(FourStages):
         if self.pooled[3]:
             self.patches.append(MaxPool())
         self.position = self.unit(width, width)
-        self.blocks = nn.Sequential(
+        self.blocks = Row(
             *(
                 Block(
                     self.attention(SelfAttention, width, heads),
@@ -203,7 +204,7 @@ class SpikeDrivenTransformer(FourStages):
         self.last_pool: nn.Module = MaxPool() if self.pooled[3] else nn.Identity()
         self.position_neuron = self.make_neuron()
         self.position = ConvNorm(width, width, self.make_norm, joins=True)
-        self.blocks = nn.Sequential(
+        self.blocks = Row(
             *(
                 MembraneBlock(
                     self.attention(SpikeDrivenAttention, width, heads),
@@ -272,7 +273,7 @@ class QKFormer(Transformer):
             attention = self.attention(kind, width, heads)
             return Block(attention, width, self.make_neuron, self.make_norm)
 
-        self.body = nn.Sequential(
+        self.body = Row(
             block(TokenAttention, quarter),
             Halving(self, half),
             block(TokenAttention, half),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from tempreg.models.base import SpikingNetwork, spatial_size
 from tempreg.models.layers import ConvNorm, ConvNormNeuron, Dropout, average_pool
+from tempreg.models.recompute import Row
 from tempreg.options import NetworkOptions
 from tempreg.options.field import check_option
 
@@ -70,7 +71,7 @@ class PlainNetwork(SpikingNetwork):
                 f"input_size {input_size!r} is too small for the {layers.count('P')} poolings of "
                 f"{type(self).__name__.lower()}"
             )
-        self.body = nn.Sequential(*body)
+        self.body = Row(*body)
         self.dropout = Dropout(dropout)
         self.head = nn.Linear(channels * height * width, self.num_classes)
 

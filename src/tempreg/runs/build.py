@@ -27,6 +27,7 @@ from tempreg.models import (
     load_weights,
     option_names,
 )
+from tempreg.models.recompute import choose_recompute
 from tempreg.objectives import Making, Objective, named_objective
 from tempreg.options import (
     DataOptions,
@@ -203,6 +204,24 @@ def check_batches(config: RunConfig, data: DataSet, network: nn.Module) -> None:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         x = torch.zeros(1, data.in_channels, *data.input_size)
         copy.deepcopy(network).train()(x)
+
+
+def choose_passes(config: RunConfig, network: nn.Module) -> None:
+    """Let the network's layers be computed again, where that is asked for.
+
+    ConfigError for a network of the user's, of which nobody knows where its layers are, or how its
+    timesteps meet.
+    """
+    asked = {"recompute": config.recompute != "nothing", "truncate": config.truncate > 0}
+    if not any(asked.values()):
+        return
+    name = next(name for name, there in asked.items() if there)
+    if type(network) not in MODELS.values():
+        raise ConfigError(
+            f"{name} is for networks by name, and {type(network).__name__} is one of your own: "
+            "leave it out"
+        )
+    choose_recompute(network, config.recompute == "layers")
 
 
 def load_first_weights(config: RunConfig, model: nn.Module) -> WeightsReport | None:

@@ -34,6 +34,7 @@ from tempreg.runs.build import (
     build_optimizer,
     build_schedule,
     check_batches,
+    choose_passes,
     load_first_weights,
     weigh_classes,
 )
@@ -59,6 +60,7 @@ from tempreg.training.arithmetic import arithmetic
 from tempreg.training.board import Board
 from tempreg.training.environment import environment
 from tempreg.training.loop import Trainer
+from tempreg.training.passes import make_passes
 from tempreg.training.processes import Processes
 from tempreg.training.progress import Reporter
 from tempreg.training.run_directory import RunDirectory
@@ -177,6 +179,7 @@ def _made(config: RunConfig, run: RunDirectory, trust: Trust, given: Given) -> P
             check_network(config, data, built)
         check_batches(config, data, built)
         taken = None if run.checkpoint.exists() else load_first_weights(config, built)
+        choose_passes(config, built)
         network = with_sync_batch_norm(built) if config.sync_batch_norm else built
         objective = given.objective or build_objective(config, network, trust, data.numbers)
         weigh_classes(config, objective, data)
@@ -226,6 +229,7 @@ def _trainer(
         seed=config.seed,
         augmentation=parts.augmentation,
         clip_norm=config.optimizer.clip_norm,
+        passes=partial(make_passes, recompute=config.recompute, truncate=config.truncate),
         penalties=penalties_in(config),
         strengths=strengths_in(config),
         keep=config.keep,

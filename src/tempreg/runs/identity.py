@@ -14,9 +14,9 @@ from tempreg.training.run_directory import RunDirectory, RunDirectoryError
 NO_MEANING = ("workers", "devices", "num_nodes", "tensorboard")
 """Settings of how a run is computed, not of what: it may go on with other ones."""
 
-_ELSEWHERE = ("device", "backend", "conv", "precision", "tf32", "deterministic")
+_ELSEWHERE = ("device", "backend", "conv", "recompute", "precision", "tf32", "deterministic")
 """Settings of how a run is computed that it may go on with other ones of, on another machine, with
-a warning: its weights will differ. Only 64-true is kept to, with its float64 weights."""
+a warning where its weights will differ. Only 64-true is kept to, with its float64 weights."""
 
 
 def check_same_run(run: RunDirectory, config: RunConfig) -> None:
@@ -34,6 +34,8 @@ def _may_differ(name: str, before: Any, now: Any) -> bool:
     """Whether a run may go on with another value of a setting."""
     if name == "precision":
         return "64-true" not in (before, now)
+    if name == "recompute":
+        return "time" not in (before, now)  # the others give the same bits
     return name in (*NO_MEANING, *_ELSEWHERE)
 
 

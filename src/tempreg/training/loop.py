@@ -37,6 +37,7 @@ from tempreg.training.environment import peak_memory_mb
 from tempreg.training.evaluate import Totals
 from tempreg.training.interrupt import Interrupted, StopRequest, stop_on_signal
 from tempreg.training.loading import Loader
+from tempreg.training.passes import Passes, make_passes
 from tempreg.training.processes import Processes
 from tempreg.training.progress import Reporter
 from tempreg.training.run_directory import RunDirectory
@@ -72,6 +73,7 @@ class Trainer:
         augmentation: of training batches.
         clip_norm: largest norm of the gradient, or None.
         penalties, strengths: see `GradientStep`.
+        passes: makes what `GradientStep` has, of the wrapped and the bare network, and a precision.
         keep: "last" or "best", the weights that are kept and tested; or "best-on-test", which are
             the best on what they are tested on, and whose result is marked so.
         eval_precision: "same", evaluation in the precision of training, or "32-true", in float32.
@@ -108,6 +110,7 @@ class Trainer:
     observer: Observer = lambda epoch, network: None
     workers: int = 0
     finished: Callable[[dict[str, Any]], None] = lambda summary: None
+    passes: Callable[..., Passes] = make_passes
     penalties: tuple[str, ...] = ()
     strengths: tuple[str, ...] = ()
     _shown: Scored | None = field(default=None, init=False)
@@ -139,6 +142,7 @@ class Trainer:
             processes=self.processes,
             network=self.network,
             model=model,
+            passes=self.passes(model, self.network, fabric.strategy.precision),
             objective=self.objective,
             optimizer=optimizer,
             schedule=self.schedule,

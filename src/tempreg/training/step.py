@@ -23,6 +23,7 @@ from tempreg.training.evaluate import Totals
 from tempreg.training.finite import NonFiniteLoss, first_nonfinite, nonfinite_state
 from tempreg.training.flag import Flag
 from tempreg.training.loading import Batch
+from tempreg.training.passes import Passes
 from tempreg.training.precision import scale_is_lost
 from tempreg.training.processes import Processes
 from tempreg.training.schedule import WarmupCosine
@@ -48,6 +49,7 @@ class GradientStep:
     Attributes:
         processes: each takes its share of a batch.
         network, model: bare, and as its processes and its precision wrap it.
+        passes: how a batch goes through `model`.
         objective, schedule, batches: see `Trainer`.
         optimizer: as its processes wrap it.
         clip_norm: largest norm of the gradient, or None.
@@ -59,6 +61,7 @@ class GradientStep:
     processes: Processes
     network: nn.Module
     model: nn.Module
+    passes: Passes
     objective: Objective
     optimizer: torch.optim.Optimizer
     schedule: WarmupCosine
@@ -96,7 +99,7 @@ class GradientStep:
         x, y = self.batches.augmented(batch, epoch, index, size)
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule(epoch * self.steps_per_epoch + index)
-        outputs = self.model(x)
+        outputs = self.passes.outputs(x)
         loss = self.objective(outputs, y, lengths_for(self.network, x))
         if later:
             finite = torch.isfinite(loss.detach())
@@ -109,6 +112,7 @@ class GradientStep:
         self.optimizer.zero_grad()
         fabric, weight = self.processes.fabric, self.processes.weight(size)
         fabric.backward(loss if weight == 1.0 else loss * weight)
+        self.passes.finish()
         if self.clip_norm is not None:
             # A norm that isn't finite is left to mixed precision's scaler, or to the next loss.
             fabric.clip_gradients(
@@ -181,7 +185,7 @@ class GradientStep:
         if not any_bad:
             return
         self.batches.seed_dropout(taken.epoch, taken.index)
-        culprit = first_nonfinite(self.network, taken.x, self.model)
+        culprit = first_nonfinite(self.network, taken.x, self.passes.outputs)
         self.processes.agree(None if taken.finite else self._nonfinite(taken, culprit))
 
     def _nonfinite(self, taken: _Taken, culprit: str) -> NonFiniteLoss:
