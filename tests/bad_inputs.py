@@ -154,6 +154,7 @@ CASES: tuple[Case, ...] = (
     Case("Settings", "a network too deep for the images", f"{OWN} --out new --model.channels [4,4,4,4,4]", "too small"),
     Case("Settings", "channels of a network that has its own", f"{OWN} --out new --model.name vggsnn", "model.channels is a setting of csnn"),
     Case("Settings", "float16 on a CPU", f"{OWN} --out new --precision 16-mixed", "16-mixed needs a CUDA device"),
+    Case("Settings", "a precision to be found in several processes", f"{OWN} --out new --precision auto --devices 2", "precision auto is for one process"),
     Case("Settings", "a way to run convolutions that isn't there", f"{OWN} --out new --conv fast", "conv: expected one of"),
     Case("Settings", "something else to compute again", f"{OWN} --out new --recompute all", "recompute: expected one of"),
     Case("Settings", "pieces of time under batch norm", f"{OWN} --out new --recompute time", "statistics of model.norm bn are of all of them"),

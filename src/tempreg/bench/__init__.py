@@ -15,6 +15,7 @@ PARTS = {
     "pages": "a training step with huge pages asked for, as commands do, and without",
     "inference": "one recording: latency by timestep, throughput, early exit",
     "sparse": "convolutions that walk non-zeros against torch's, alone and in trained networks",
+    "bf16": "a convolution and training steps in bf16 against float32",
     "memory": "a training step that computes layers or time again, or truncates, over T",
     "scaling": "time and memory over T, batch, width and depth, with the fitted exponent",
 }

@@ -34,6 +34,8 @@ _MOST = {
 """Beyond these a number is a slip of the keyboard, and would only run out of memory later."""
 
 
+PrecisionName = Literal["32-true", "bf16-mixed", "16-mixed", "64-true", "auto"]
+
 _OF_ANSWERS = ("rate", "anytime")
 """Objectives of the mean of the logits so far, and of nothing else."""
 
@@ -122,8 +124,10 @@ class RunConfig:
         "fewer where there are fewer cores, and none for a CPU)",
         "[0, 256] or null",
     )
-    precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = setting(
-        "32-true", "of the arithmetic; losses are always computed in float32 or better"
+    precision: PrecisionName = setting(
+        "32-true",
+        "of the arithmetic; losses are always computed in float32 or better; auto, for CPUs: "
+        "bf16-mixed where half a second of trials says that it is faster, else 32-true",
     )
     tf32: bool = setting(
         True,
@@ -229,6 +233,10 @@ class RunConfig:
                 self.devices * self.num_nodes == 1,
                 f"{name} is for one process: leave it out, or devices and num_nodes at 1",
             )
+        _require(
+            self.precision != "auto" or self.devices * self.num_nodes == 1,
+            "precision auto is for one process, for several may find different ones: name one",
+        )
         if self.recompute == "time":
             _require(
                 not self.truncate,

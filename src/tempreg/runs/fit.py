@@ -55,6 +55,7 @@ from tempreg.runs.own.given import NOTHING_GIVEN, Given
 from tempreg.runs.own.network import check_network, unread
 from tempreg.runs.own.record import records, warn_of_changed_code
 from tempreg.runs.own.trust import EVERYTHING, Trust, code_in
+from tempreg.runs.precision import Precision, settled
 from tempreg.runs.strengths import penalties_in, strengths_in
 from tempreg.training.arithmetic import arithmetic
 from tempreg.training.board import Board
@@ -77,6 +78,7 @@ class Parts:
         taken: which weights of a file the network begins with, where one is named.
         board: where TensorBoard's files are asked for.
         code: what is noted of code of the user's, for environment.json.
+        precision: as it was decided.
     """
 
     data: DataSet
@@ -88,6 +90,7 @@ class Parts:
     taken: WeightsReport | None
     board: Board | None
     code: dict[str, str]
+    precision: Precision
 
 
 def train(
@@ -135,6 +138,7 @@ def train(
         else:
             run.check_new()
         parts = _made(config, run, trust, given)
+        config = replace(config, precision=parts.precision.name)
     except RequestError as error:
         if not joins_others():
             raise
@@ -189,7 +193,9 @@ def _made(config: RunConfig, run: RunDirectory, trust: Trust, given: Given) -> P
     board = Board(run) if config.tensorboard else None
     optimizer = build_optimizer(config, network, device)
     _check_shares(config, data)
-    return Parts(data, augmentation, network, objective, optimizer, backend, taken, board, code)
+    precision = settled(config, run, network, objective, data)
+    decided = backend, taken, board, code, precision
+    return Parts(data, augmentation, network, objective, optimizer, *decided)
 
 
 def _trainer(
@@ -256,14 +262,14 @@ def _begin(
     """Make the folder, or note where the run goes on."""
     how = config.precision, config.conv
     now = environment(parts.backend, processes.fabric.device, processes.world, *how)
-    now |= parts.code
+    now |= parts.code | parts.precision.measured
     if continuing:
         warn_of_changed_code(run, parts.code)
         _warn_of_shares(run, parts.network, processes.world)
         run.note_environment(now, begun={"precision": trained.precision, "conv": trained.conv})
     else:
         run.check_new()
-        run.create(config_text(config), now, describe(parts.data))
+        run.create(config_text(trained), now, describe(parts.data))
 
 
 def _check_shares(config: RunConfig, data: DataSet) -> None:

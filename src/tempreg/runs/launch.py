@@ -158,6 +158,8 @@ def device_type(config: RunConfig) -> str:
         raise ConfigError(
             "precision 16-mixed needs a CUDA device: on a CPU choose 32-true or bf16-mixed"
         )
+    if config.precision == "auto" and chosen == "cuda":
+        raise ConfigError("precision auto is measured on CPUs: for a GPU name one")
     if config.sync_batch_norm and chosen == "cpu":
         raise ConfigError(
             "sync_batch_norm needs CUDA devices, for torch's does not run on a CPU: leave it out, "
@@ -199,6 +201,7 @@ def build_fabric(config: RunConfig) -> Fabric:
 
     several = config.devices * config.num_nodes > 1
     double = config.precision == "64-true"
+    assert config.precision != "auto"  # which is settled before; see `runs.precision`
     # In each forward pass, processes with more batches to evaluate would wait for the others.
     ddp = inspect.signature(nn.parallel.DistributedDataParallel).parameters
     name = "forward_sync_buffers" if "forward_sync_buffers" in ddp else "broadcast_buffers"

@@ -30,6 +30,7 @@ from tempreg.runs.launch import build_fabric, device_type, on_one_device
 from tempreg.runs.own.network import wrap
 from tempreg.runs.own.record import records, warn_of_changed_code
 from tempreg.runs.own.trust import Trust, as_trust, code_in
+from tempreg.runs.precision import of_run
 from tempreg.training.arithmetic import arithmetic
 from tempreg.training.checkpoint import restore_weights
 from tempreg.training.evaluate import evaluate
@@ -55,7 +56,7 @@ def load_run(
     run = RunDirectory(path)
     run.check_run(finished=True)
     settings = config_to_dict(read_config(run.config)) | changes
-    config = on_one_device(config_from_dict(settings, "settings"), changes)
+    config = of_run(on_one_device(config_from_dict(settings, "settings"), changes), run)
     trust = as_trust(trust_code)
     trust.check_all(config)
     resolve_backend(config.backend, device_type(config))
@@ -171,7 +172,8 @@ def evaluate_run(
     isn't finite.
     """
     config, data, network, objective = load_run(path, trust_code=trust_code, **changes)
-    trained = read_config(RunDirectory(path).config).precision
+    run = RunDirectory(path)
+    trained = of_run(read_config(run.config), run).precision
     if "precision" not in changes and trained != config.precision:
         warnings.warn(
             f"the run in {path} was trained with precision {trained}, which needs a CUDA device: "
