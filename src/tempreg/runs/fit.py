@@ -106,10 +106,9 @@ def train(
 
     Args:
         config: all settings.
-        out: a new or empty folder; with `resume`, possibly one with a run of equal settings (but
-            for workers, devices, num_nodes and tensorboard, and for device, backend and precision,
-            of which others make other weights), which is continued, or only read where it is
-            finished.
+        out: a new or empty folder; with `resume`, possibly one with a run of equal settings, which
+            is continued, or only read where it is finished. Others may be workers, devices,
+            num_nodes and tensorboard; device, backend and precision, too, but for other weights.
         resume, reporter: whether to continue, and who is told of progress; silent by default.
         trust: code that may be imported: all, where the caller wrote the settings.
         given: objects that stand for what settings name.
