@@ -154,7 +154,10 @@ def lif(
     name = resolve_backend(backend, x.device.type)
     module = None if name == "reference" else _MODULES[backend, x.device.type]
     if getattr(module, "PLAIN", False):
-        spikes, v = LIFFunction.apply(x, v0, tau, spec, module, last)
+        keep = torch.is_grad_enabled() and any(
+            isinstance(given, Tensor) and given.requires_grad for given in (x, v0, tau)
+        )
+        spikes, v, *_ = LIFFunction.apply(x, v0, tau, spec, module, last, keep)
         return spikes, v if last else None
     out_dtype, x = x.dtype, x.to(dtype)
     v0 = x.new_zeros(()).expand(x.shape[1:]) if v0 is None else v0
@@ -164,5 +167,5 @@ def lif(
     if module is None:
         spikes, v = lif_reference(x, v0, tau, spec)
     else:
-        spikes, v = LIFFunction.apply(x, v0, tau, spec, module, True)
+        spikes, v = LIFFunction.apply(x, v0, tau, spec, module, True, False)
     return spikes.to(out_dtype), v if last else None

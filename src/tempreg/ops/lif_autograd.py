@@ -37,10 +37,11 @@ def _refuse_mapped_tau(dim: int | None) -> None:
 @final
 @signed
 class LIFFunction(torch.autograd.Function):
-    """(x, v0, tau, spec, backend, last) -> (spikes, last state); once differentiable.
+    """(x, v0, tau, spec, backend, last, keep) -> (spikes, last state, ...); once differentiable.
 
     A backend that is PLAIN takes None for a v0 of zeros and a number for tau, and leaves the last
-    state empty where `last` is False: where it isn't wanted.
+    state empty where `last` is False: where it isn't wanted. One that KEEPS gives a third tensor
+    where `keep` is True, for a gradient may be asked for; its backward pass gets it as `kept`.
     """
 
     @staticmethod
@@ -51,43 +52,49 @@ class LIFFunction(torch.autograd.Function):
         spec: LIFSpec,
         backend: ModuleType,
         last: bool,
-    ) -> tuple[Tensor, Tensor]:
+        keep: bool,
+    ) -> tuple[Tensor, ...]:
         wanted = {} if last else {"last": False}
-        spikes, v = backend.forward(x, v0, tau, spec, **wanted)
-        return spikes, v
+        if keep and getattr(backend, "KEEPS", False):
+            wanted["keep"] = True
+        made: tuple[Tensor, ...] = backend.forward(x, v0, tau, spec, **wanted)
+        return made
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, v0, tau, ctx.spec, ctx.backend, _ = inputs
+        x, v0, tau, ctx.spec, ctx.backend, *_ = inputs
         ctx.set_materialize_grads(False)  # the last state is seldom used: no zeros for it
         ctx.tau = None if isinstance(tau, Tensor) else tau
-        ctx.save_for_backward(x, v0, tau if isinstance(tau, Tensor) else None)
+        kept = output[2] if len(output) > 2 else None
+        if kept is not None:
+            ctx.mark_non_differentiable(kept)
+        ctx.save_for_backward(x, v0, tau if isinstance(tau, Tensor) else None, kept)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:
-        x, v0, tau = ctx.saved_tensors
+        x, v0, tau, kept = ctx.saved_tensors
         tau = ctx.tau if tau is None else tau
-        gs, gv = grad_outputs
+        gs, gv, *_ = grad_outputs
         if gs is None and gv is None:
-            return None, None, None, None, None, None
+            return (None,) * 7
         gs = zeros(x) if gs is None else gs
         if gv is None and not getattr(ctx.backend, "PLAIN", False):
             gv = zeros(v0)
         _, of_v0, of_tau, *_ = ctx.needs_input_grad
         seen = torch.is_grad_enabled() or transformed()
         gradient = LIFBackward.apply if seen else LIFBackward.forward
-        gx, *rest = gradient(gs, gv, x, v0, tau, ctx.spec, ctx.backend, of_v0 or of_tau)
+        gx, *rest = gradient(gs, gv, x, v0, tau, ctx.spec, ctx.backend, of_v0 or of_tau, kept)
         gv0 = rest[0] if of_v0 else None
         gtau = rest[1].sum() if of_tau else None
-        return gx, gv0, gtau, None, None, None
+        return gx, gv0, gtau, None, None, None, None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
-        x, v0, tau, spec, backend, _ = args
+        x, v0, tau, spec, backend, *_ = args
         _refuse_mapped_tau(in_dims[2])
         x = _fold_batch(info.batch_size, in_dims[0], x, 1)
         v0 = _fold_batch(info.batch_size, in_dims[1], v0, 0)
-        return LIFFunction.apply(x, v0, tau, spec, backend, True), (1, 0)
+        return LIFFunction.apply(x, v0, tau, spec, backend, True, False), (1, 0)
 
 
 @final
@@ -105,18 +112,20 @@ class LIFBackward(FirstGradient):
         spec: LIFSpec,
         backend: ModuleType,
         rest: bool,
+        kept: Tensor | None,
     ) -> tuple[Tensor, ...]:
-        gradients: tuple[Tensor, ...] = backend.backward(gs, gv, x, v0, tau, spec, rest)
+        more = {} if kept is None else {"kept": kept}
+        gradients: tuple[Tensor, ...] = backend.backward(gs, gv, x, v0, tau, spec, rest, **more)
         return gradients
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
-        gs, gv, x, v0, tau, spec, backend, rest = args
+        gs, gv, x, v0, tau, spec, backend, rest, _ = args  # states of a batch aren't kept
         _refuse_mapped_tau(in_dims[4])
         places = (1, 0, 1, 0)
         folded = [
             _fold_batch(info.batch_size, dim, tensor, at)
             for dim, tensor, at in zip(in_dims[:4], (gs, gv, x, v0), places, strict=True)
         ]
-        gradients = LIFBackward.apply(*folded, tau, spec, backend, rest)
+        gradients = LIFBackward.apply(*folded, tau, spec, backend, rest, None)
         return gradients, (1, 0, 0)[: len(gradients)]

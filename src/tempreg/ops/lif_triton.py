@@ -2,6 +2,9 @@
 
 Each pass is one launch, and none waits for the device. Where the input has half precision, so have
 spikes and its gradient; see there for what is read, written and kept.
+
+Traffic, in elements of x: ReLU reads and writes 5 a step and neuron, forward and backward. So does
+LIF up to UNROLLED timesteps; beyond, what is kept adds 2 (ceil(T / CHUNK) - 1) / T, in float32.
 """
 # mypy: disable-error-code="no-untyped-call"
 
@@ -22,6 +25,8 @@ from tempreg.surrogate import SURROGATE_CODES
 
 PLAIN = True
 """x may have any dtype, v0 may be None for zeros, tau a number; see `dispatch.lif`."""
+KEEPS = True
+"""`forward` can keep states for `backward`; see `lif_autograd.LIFFunction`."""
 
 LAUNCH = {"num_warps": 4, "enable_fp_fusion": False}
 
@@ -35,6 +40,7 @@ def _common(x: Tensor, tau: Tensor | None, fixed: float, spec: LIFSpec) -> dict[
         "LAYER": layer(spec, number),
         "STATE": tl.float64 if x.dtype == torch.float64 else tl.float32,
         "BLOCK": block(x.dtype),
+        "CHUNK": CHUNK,
         **LAUNCH,
     }
 
@@ -54,11 +60,19 @@ def block(dtype: torch.dtype) -> int:
 
 
 def forward(
-    x: Tensor, v0: Tensor | None, tau: Tensor | float, spec: LIFSpec, last: bool = True
-) -> tuple[Tensor, Tensor]:
-    """Spikes and last state, which is empty where it isn't wanted."""
-    spikes, v = torch.ops.tempreg.lif_triton_forward(x, v0, *_split(tau), last, *spec)
-    return spikes, v
+    x: Tensor,
+    v0: Tensor | None,
+    tau: Tensor | float,
+    spec: LIFSpec,
+    last: bool = True,
+    keep: bool = False,
+) -> tuple[Tensor, ...]:
+    """Spikes and last state, which is empty where it isn't wanted; with `keep`, states besides,
+    from which `backward` begins, empty where it needs none."""
+    made: tuple[Tensor, ...] = torch.ops.tempreg.lif_triton_forward(
+        x, v0, *_split(tau), last, keep, *spec
+    )
+    return made if keep else made[:2]
 
 
 def backward(
@@ -69,12 +83,16 @@ def backward(
     tau: Tensor | float,
     spec: LIFSpec,
     rest: bool = True,
+    kept: Tensor | None = None,
 ) -> tuple[Tensor, ...]:
     """The gradient of x and, if asked for the `rest`, those of v0 and (by neuron) tau.
 
-    Of a v0 or a tau that is no tensor there is none: it is empty.
+    Of a v0 or a tau that is no tensor there is none: it is empty. Without what `forward` has
+    `kept`, it is run once more, where that is needed.
     """
-    gx, gv0, gtau = torch.ops.tempreg.lif_triton_backward(gs, gv, x, v0, *_split(tau), rest, *spec)
+    gx, gv0, gtau = torch.ops.tempreg.lif_triton_backward(
+        gs, gv, x, v0, *_split(tau), rest, kept, *spec
+    )
     return (gx, gv0, gtau) if rest else (gx,)
 
 
@@ -83,9 +101,15 @@ def _split(tau: Tensor | float) -> tuple[Tensor | None, float]:
 
 
 def _launch_forward(
-    x: Tensor, v0: Tensor | None, tau: Tensor | None, fixed: float, last: bool, *spec: Any
-) -> tuple[Tensor, Tensor]:
-    s, v = _forward_results(x, v0, tau, fixed, last, *spec)
+    x: Tensor,
+    v0: Tensor | None,
+    tau: Tensor | None,
+    fixed: float,
+    last: bool,
+    keep: bool,
+    *spec: Any,
+) -> tuple[Tensor, Tensor, Tensor]:
+    s, v, kept = _forward_results(x, v0, tau, fixed, last, keep, *spec)
     x, x_step = planes(x)
     neurons = x[0].numel()
     keywords = _common(x, tau, fixed, LIFSpec(*spec))
@@ -96,12 +120,13 @@ def _launch_forward(
             tau,
             s,
             v if last else None,
+            kept if kept.numel() else None,
             len(x),
             neurons,
             x_step,
             **keywords,
         )
-    return s, v
+    return s, v, kept
 
 
 def _launch_backward(
@@ -112,17 +137,16 @@ def _launch_backward(
     tau: Tensor | None,
     fixed: float,
     rest: bool,
+    kept: Tensor | None,
     *spec: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    gx, gv0, gtau = _backward_results(gs, gv, x, v0, tau, fixed, rest, *spec)
+    gx, gv0, gtau = _backward_results(gs, gv, x, v0, tau, fixed, rest, kept, *spec)
+    if kept is None and len(x) > UNROLLED:
+        kept = _launch_forward(x, v0, tau, fixed, False, True, *spec)[2]
     x, x_step = planes(x)
     gs, g_step = _ordered_in_time(gs, x)
     neurons = x[0].numel()
     keywords = _common(x, tau, fixed, LIFSpec(*spec))
-    kept = None
-    if keywords["STEPS"] is None:
-        chunks = -(-len(x) // CHUNK)
-        kept = x.new_empty((chunks, neurons), dtype=_state(x.dtype))
     with torch.cuda.device_of(x):
         backward_kernel[(triton.cdiv(neurons, keywords["BLOCK"]),)](
             gs,
@@ -133,12 +157,11 @@ def _launch_backward(
             gx,
             gv0 if gv0.shape == x.shape[1:] else None,
             gtau if gtau.shape == x.shape[1:] else None,
-            kept,
+            kept if keywords["STEPS"] is None else None,
             len(x),
             neurons,
             x_step,
             g_step,
-            CHUNK=CHUNK,
             **keywords,
         )
     return gx, gv0, gtau
@@ -177,9 +200,17 @@ def _of_a_step(x: Tensor, wanted: bool) -> Tensor:
 
 
 def _forward_results(
-    x: Tensor, v0: Tensor | None, tau: Tensor | None, fixed: float, last: bool, *_: Any
-) -> tuple[Tensor, Tensor]:
-    return _in_time(x), _of_a_step(x, last)
+    x: Tensor,
+    v0: Tensor | None,
+    tau: Tensor | None,
+    fixed: float,
+    last: bool,
+    keep: bool,
+    *_: Any,
+) -> tuple[Tensor, Tensor, Tensor]:
+    chunks = -(-len(x) // CHUNK) - 1 if keep and len(x) > UNROLLED else 0
+    kept = x.new_empty((chunks, x.shape[1:].numel()), dtype=_state(x.dtype))
+    return _in_time(x), _of_a_step(x, last), kept
 
 
 def _backward_results(
@@ -201,9 +232,11 @@ def _backward_results(
 _library = torch.library.Library("tempreg", "FRAGMENT")
 _TENSORS = "Tensor x, Tensor? v0, Tensor? tau, float fixed"
 _SPEC = "float v_threshold, float? v_reset, str surrogate, float surrogate_param, bool detach"
-_library.define(f"lif_triton_forward({_TENSORS}, bool last, {_SPEC}) -> (Tensor, Tensor)")
 _library.define(
-    f"lif_triton_backward(Tensor gs, Tensor? gv, {_TENSORS}, bool rest, {_SPEC})"
+    f"lif_triton_forward({_TENSORS}, bool last, bool keep, {_SPEC}) -> (Tensor, Tensor, Tensor)"
+)
+_library.define(
+    f"lif_triton_backward(Tensor gs, Tensor? gv, {_TENSORS}, bool rest, Tensor? kept, {_SPEC})"
     " -> (Tensor, Tensor, Tensor)"
 )
 for _key in ("CUDA", "CPU"):  # on CPU tensors Triton's interpreter runs them

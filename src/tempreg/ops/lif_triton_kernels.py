@@ -8,8 +8,10 @@ for bit: divisions by tau round correctly, and nothing is fused into an FMA.
 What moves is what ReLU moves: x comes in and spikes go out in x's own dtype, half precision
 included, while v and gradients over time are float32 (float64 for float64). Up to UNROLLED
 timesteps are a compile-time constant: the backward pass keeps h of all of them in registers. More
-are a loop, whose backward pass keeps v of every CHUNK-th timestep in memory. v0 of zeros, the last
-state, and the gradients of v0 and tau that nobody asks for are neither read nor written. A
+are a loop: where a gradient may be asked for, the forward pass keeps v before every CHUNK-th
+timestep in memory, from which the backward pass computes h again in registers, so that it reads x
+once. v0 of zeros, the last state, and the gradients of v0 and tau that nobody asks for are neither
+read nor written. A
 timestep may lie in memory in any dense order, channels last included; x that repeats over time
 (stride 0, as `expand` makes) is read in place.
 
@@ -62,10 +64,14 @@ def _forth_unrolled(x, s, v, tau, mask, N, x_step, LAYER: tl.constexpr, STEPS: t
 
 
 @triton.jit
-def _forth(x, s, v, tau, mask, T, N, x_step, LAYER: tl.constexpr):
-    """The same for any T."""
+def _forth(x, s, kept, v, tau, mask, T, N, x_step, LAYER: tl.constexpr, CHUNK: tl.constexpr):
+    """The same for any T, with v before every chunk but the first written to `kept`, if it is."""
     current = loaded(x, mask, v.dtype)
     for t in range(T):
+        if kept is not None:  # noqa: SIM102 - known to the compiler, unlike the other condition
+            if (t % CHUNK == 0) & (t > 0):
+                tl.store(kept, v, mask=mask)
+                kept += N
         x += x_step
         ahead = loaded(x, mask & (t + 1 < T), v.dtype)
         h = decayed(v, tau, LAYER) + current
@@ -84,6 +90,7 @@ def forward_kernel(
     tau,
     s,
     v_last,
+    kept,
     T,
     N,
     x_step,
@@ -92,10 +99,12 @@ def forward_kernel(
     LAYER: tl.constexpr,
     STATE: tl.constexpr,
     BLOCK: tl.constexpr,
+    CHUNK: tl.constexpr,
 ):
     """See `lif_eager.forward`; v0 and v_last may be None, and tau where TAU is a number.
 
-    STEPS is T where that is unrolled, else None; LAYER: see `lif_triton_parts`.
+    STEPS is T where that is unrolled, else None; LAYER: see `lif_triton_parts`. `kept`
+    [ceil(T / CHUNK) - 1, N] is None where STEPS isn't, or nobody will ask for a gradient.
     """
     n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = n < N
@@ -104,7 +113,9 @@ def forward_kernel(
     if STEPS is not None:
         v = _forth_unrolled(x + n, s + n, v, by, mask, N, x_step, LAYER, STEPS)
     else:
-        v = _forth(x + n, s + n, v, by, mask, T, N, x_step, LAYER)
+        if kept is not None:
+            kept += n
+        v = _forth(x + n, s + n, kept, v, by, mask, T, N, x_step, LAYER, CHUNK)
     if v_last is not None:
         tl.store(v_last + n, v, mask=mask)
 
@@ -166,25 +177,12 @@ def _back_unrolled(
 
 
 @triton.jit
-def _keep(x, kept, v, tau, mask, T, N, x_step, LAYER: tl.constexpr, CHUNK: tl.constexpr):
-    """v before every chunk, written to `kept`: forward once more."""
-    for t in range(T):
-        if t % CHUNK == 0:
-            tl.store(kept, v, mask=mask)
-            kept += N
-        h = decayed(v, tau, LAYER) + loaded(x, mask, v.dtype)
-        v = reset(h, spike(h, LAYER), LAYER)
-        x += x_step
-    # Nothing promises that the thread which stored an element is the one to load it.
-    tl.debug_barrier()
-
-
-@triton.jit
 def _back_in_chunks(
     gs,
     x,
     gx,
     kept,
+    first,
     g,
     tau,
     mask,
@@ -196,14 +194,14 @@ def _back_in_chunks(
     CHUNK: tl.constexpr,
     OF_TAU: tl.constexpr,
 ):
-    """The same for any T, with v before every chunk in `kept`."""
+    """The same for any T, with v before the `first` chunk, and before every other in `kept`."""
     g_tau = tl.zeros_like(g)
     chunks = (T + CHUNK - 1) // CHUNK
     for t in range(chunks * CHUNK):  # to the end of the last one
         x += x_step
         gs += g_step
         gx += N
-        if t % CHUNK == 0:
+        if (t % CHUNK == 0) & (t > 0):
             kept += N
     for c in range(chunks):
         left = T - (chunks - 1 - c) * CHUNK  # timesteps from this chunk's first one to the end
@@ -215,7 +213,8 @@ def _back_in_chunks(
         for k in tl.static_range(CHUNK):
             currents = currents + (loaded(at, mask & (k < left), g.dtype),)
             at += x_step
-        v = tl.load(kept, mask=mask, other=0.0)
+        later = c + 1 < chunks
+        v = tl.where(later, tl.load(kept, mask=mask & later, other=0.0), first)
         hs, befores = _once_more(currents, v, tau, LAYER, CHUNK)
         for i in tl.static_range(CHUNK):
             gs -= g_step
@@ -255,7 +254,7 @@ def backward_kernel(
 ):
     """See `lif_eager.backward`; gv, v0, gv0 and gtau may be None, and tau where TAU is a number.
 
-    `kept` [ceil(T / CHUNK), N] is scratch, None where STEPS isn't.
+    `kept` is what `forward_kernel` wrote there, None where STEPS isn't.
     """
     n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = n < N
@@ -270,9 +269,8 @@ def backward_kernel(
         )
     else:
         kept += n
-        _keep(x, kept, v, by, mask, T, N, x_step, LAYER, CHUNK)
         g, g_tau = _back_in_chunks(
-            gs, x, gx, kept, g, by, mask, T, N, x_step, g_step, LAYER, CHUNK, OF_TAU
+            gs, x, gx, kept, v, g, by, mask, T, N, x_step, g_step, LAYER, CHUNK, OF_TAU
         )
     if gv0 is not None:
         tl.store(gv0 + n, g, mask=mask)
