@@ -13,7 +13,7 @@ from tempreg.study.cautions import caution_sentences
 from tempreg.study.page.claims import Claim, Verdict
 from tempreg.study.page.confirmatory import confirmatory_sentence
 from tempreg.study.page.opening import arms_key
-from tempreg.study.page.outcome import accuracy_sentences
+from tempreg.study.page.outcome import accuracy_sentences, outcome
 from tempreg.study.page.regime import regime
 from tempreg.study.page.words import DASH, points, span
 from tempreg.study.results import StudyData, training_overlap
@@ -26,6 +26,7 @@ _ITS_CAPTION = f"; {_TOST} is"
 """Where a caption begins to speak of a column that its page has alone."""
 _WIDE = ("95% over runs and items", _TOST)
 """Columns of the table of arms that its page has alone."""
+FIRST, LAST = "accuracy_t1", "test_accuracy"
 
 
 def overview_section(study: StudyData, comparisons: list[Comparison], made: list[Claim]) -> Section:
@@ -42,10 +43,23 @@ def overview_section(study: StudyData, comparisons: list[Comparison], made: list
         confirmatory or "",
         _rank_of_the_ranking(study, comparisons, after=confirmatory is not None),
         *accuracy_sentences(study, comparisons, _endpoint_words(study)),
+        *_ends(study),
         *(f"{claim.text}: {claim.verdict}, but {claim.but}." for claim in made if claim.but),
         *caution_sentences(study),
     ]
     return Section("Overview", [text for text in texts if text])
+
+
+def _ends(study: StudyData) -> list[str]:
+    """How the arms stand after the first timestep and after the last, which a mean hides."""
+    if endpoint(study) != ENDPOINT or not any(FIRST in run.values for run in study.runs):
+        return []
+    columns = {
+        FIRST: "test accuracy after the first timestep",
+        LAST: "test accuracy after the last timestep",
+    }
+    said = [outcome(study, column, words, points=True) for column, words in columns.items()]
+    return [sentence for sentence in said if sentence]
 
 
 def _rank_of_the_ranking(study: StudyData, comparisons: list[Comparison], *, after: bool) -> str:
