@@ -195,6 +195,6 @@ def _compiled(subject: Subject) -> list[Tensor]:
     model = subject.fresh()
     with warnings.catch_warnings():
         # Of torch's own parts, which its compiler loads and torch itself calls deprecated.
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)
         made: Any = torch.compile(model, backend="aot_eager")
         return subject.output(subject.inputs, made)

@@ -22,24 +22,29 @@ def doubts(study: StudyData, arm: str, against: str, column: str, margin: float 
         margin: of its differences, as for `statistics.reading`.
     """
     treated = next(a for a in study.arms if a.name == arm)
-    weak = _too_weak(study, treated)
-    said = [weak]
-    if column and margin is not None:
-        said.append(_bare_objective(study, treated, against, column, margin))
-        said.append("" if weak else _other_penalty(study, treated, against, column, margin))
-        said.append(_training_alone(study, arm, against, column, margin))
+    if not column or margin is None:
+        return _too_weak(study, treated, against, "")
+    bare_one = _bare_objective(study, treated, against, column, margin)
+    weak = _too_weak(study, treated, against, "" if bare_one else column)
+    said = [weak, bare_one, "" if weak else _other_penalty(study, treated, against, column, margin)]
+    said.append(_training_alone(study, arm, against, column, margin))
     return "; ".join(filter(None, said))
 
 
-def _too_weak(study: StudyData, arm: ReportedArm) -> str:
+def _too_weak(study: StudyData, arm: ReportedArm, against: str, column: str) -> str:
     """Of a penalty that left the weights as they are."""
     plain, change = norm_change(study, arm)
     if objective_of(arm).penalty is None or change is None or change.mean <= -ACTIVE:
         return ""
-    return (
+    said = (
         f"{arm.name}'s penalty was too weak to be active (norm of the weights "
-        f"{100 * change.mean:+.1f}% beside {plain}'s), so it is hardly what made the difference"
+        f"{100 * change.mean:+.1f}% beside {plain}'s), so the penalty is hardly what made the "
+        "difference"
     )
+    without = study.differences(str(plain), against, column) if column and plain != against else []
+    if not without:
+        return said
+    return f"{said}: {plain} minus {against} is {points(sum(without) / len(without))} points"
 
 
 def _bare_objective(

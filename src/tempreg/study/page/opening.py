@@ -36,9 +36,15 @@ def arms_key(study: StudyData) -> str:
         if name in used
     ]
     names = {str(arm.changes.get(_NAME)) for arm in study.arms}
-    said += [f"{short} = {long}" for short, long in ALIASES.items() if short in names]
+    said += [f"{short} = {_parts(long)}" for short, long in ALIASES.items() if short in names]
     said += [f"{arm.name} = {_spelled(arm)}" for arm in study.arms if _is_renamed(arm)]
     return f"The arms' names: {'; '.join(said)}." if said else ""
+
+
+def _parts(name: str) -> str:
+    """ "step with +mse and +trt"."""
+    base, *terms = name.split("+")
+    return f"{base} with {' and '.join(f'+{term}' for term in terms)}" if terms else base
 
 
 def _task(study: StudyData) -> str:

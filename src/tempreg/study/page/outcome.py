@@ -37,8 +37,7 @@ def outcome(study: StudyData, column: str, words: str, *, points: bool = False) 
     for name, found in tests.items():
         mean = found.test.mean
         shown = f"{100 * mean:+.2f} points" if points else f"{mean:+.3g}"
-        text = name if found.reading == "undecided" else f"{name} ({shown})"
-        by_reading.setdefault(found.reading, []).append(text)
+        by_reading.setdefault(found.reading, []).append(f"{name} ({shown})")
     ways: dict[Reading, str] = {
         "higher": f"higher than {study.reference}'s for",
         "lower": f"lower than {study.reference}'s for",
@@ -78,17 +77,17 @@ def accuracy_sentences(study: StudyData, comparisons: list[Comparison], words: s
     groups = {verdict: [c for c in judged if c.verdict == verdict] for verdict in _READ}
     best = sorted(groups["higher"], key=lambda c: -c.mean)
     of = f"{study.reference} ({100 * reference.mean:.2f}%)"
+    measure = words.partition(",")[0]
     if best:
-        said = [f"Most accurate: {_told(best[0], of)}{_as_good(study, best[0])}."]
+        said = [f"Highest {measure}: {_told(best[0], of)}{_as_good(study, best[0])}."]
         if best[1:]:
-            said.append(f"Also more accurate than {study.reference}: {_all(best[1:])}.")
+            said.append(f"Also higher than {study.reference}: {_all(best[1:])}.")
     else:
-        said = [f"No arm is shown to be more accurate than {of}."]
+        said = [f"No arm's {measure} is shown to be above {of}."]
     if groups["lower"]:
-        said.append(f"Less accurate: {_all(groups['lower'])}.")
-    if groups["no relevant difference"]:
-        names = ", ".join(c.arm for c in groups["no relevant difference"])
-        said.append(f"No relevant difference from {study.reference}: {names}.")
+        said.append(f"Lower: {_all(groups['lower'])}.")
+    if alike := groups["no relevant difference"]:
+        said.append(f"No relevant difference from {study.reference}: {_all(alike)}.")
     return said + _left_open(study, groups["undecided"], len(judged))
 
 
@@ -102,8 +101,9 @@ def _left_open(study: StudyData, undecided: list[Comparison], tests: int) -> lis
     said = []
     if left:
         seen = apart([c.paired for c in left if c.paired])
-        names = ", ".join(c.arm for c in left)
-        said.append(f"Open, which is not the same as equal to {study.reference}: {names} ({seen}).")
+        said.append(
+            f"Open, which is not the same as equal to {study.reference}: {_all(left)} ({seen})."
+        )
     if single := [c.arm for c in left if c.paired and c.paired.p < ALPHA]:
         whose, them = ("s leave", "they are") if len(single) > 1 else (" leaves", "it is")
         said.append(

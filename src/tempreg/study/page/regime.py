@@ -80,7 +80,7 @@ def _by_reading(study: StudyData) -> str:
     counts = {read: [*readings.values()].count(read) for read in words}
     said = ", ".join(f"{count} {words[read]}" for read, count in counts.items() if count)
     fell = overfitted(study)
-    end = f"{', '.join(fell)} fell, so overfit" if fell else "none is shown to fall, or overfit"
+    end = f"{', '.join(fell)} fell, so overfit" if fell else "none is shown to fall"
     return f"Of {len(readings)} arms {said}{'; ' if said else ''}{end}."
 
 

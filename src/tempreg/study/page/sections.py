@@ -44,7 +44,11 @@ def overview_section(study: StudyData, comparisons: list[Comparison], made: list
         _rank_of_the_ranking(study, comparisons, after=confirmatory is not None),
         *accuracy_sentences(study, comparisons, _endpoint_words(study)),
         *_ends(study),
-        *(f"{claim.text}: {claim.verdict}, but {claim.but}." for claim in made if claim.but),
+        *(
+            f"{claim.text} ({claim.difference}): {claim.verdict}, {claim.figure}, but {claim.but}."
+            for claim in made
+            if claim.but
+        ),
         *caution_sentences(study),
     ]
     return Section("Overview", [text for text in texts if text])

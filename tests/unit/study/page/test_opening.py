@@ -70,7 +70,7 @@ def test_names_of_arms_are_said_by_the_objectives_own_summaries(folder: Path) ->
     said = arms_key(replace(study, arms=[*study.arms, own, swept]))
     for name, shown in {"rate": "rate", "step": "step", "mse": "+mse", "trt": "+trt"}.items():
         assert f"{shown} = {TERMS[name].summary}" in said
-    assert said.endswith("; trt = step+mse+trt; strong = trt with objective.lam 0.006.")
+    assert said.endswith("; trt = step with +mse and +trt; strong = trt with objective.lam 0.006.")
     assert "anytime" not in said
     assert "eta=1" not in said
     assert arms_key(replace(study, arms=[ReportedArm("fast", {"optimizer.lr": 1})])) == ""
@@ -87,9 +87,9 @@ def test_an_arm_as_good_as_the_best_is_named_with_it(folder: Path) -> None:
     near = {"step": raised(0.04, 0.041, 0.042, 0.043), "trt": raised(0.04, 0.0411, 0.042, 0.0431)}
     study = with_accuracies(load_study(folder), {"rate": UP, **near})
     first, also = accuracy_sentences(study, compare_arms(study), "accuracy")
-    assert first.startswith("Most accurate: trt, ")
+    assert first.startswith("Highest accuracy: trt, ")
     assert first.endswith("; not told apart from it: step.")
-    assert also.startswith("Also more accurate than rate: step")
+    assert also.startswith("Also higher than rate: step")
     far = {"step": raised(0.02, 0.021, 0.022, 0.023), "trt": near["trt"]}
     study = with_accuracies(load_study(folder), {"rate": UP, **far})
     assert "not told apart" not in accuracy_sentences(study, compare_arms(study), "accuracy")[0]
@@ -104,8 +104,9 @@ def test_what_is_open_is_not_called_equal(folder: Path) -> None:
     }
     study = with_accuracies(load_study(folder), values)
     none, left, holm = accuracy_sentences(study, compare_arms(study), "accuracy")
-    assert none.startswith("No arm is shown to be more accurate than rate")
-    assert left.startswith("Open, which is not the same as equal to rate: step, trt (a true diff")
+    assert none.startswith("No arm's accuracy is shown to be above rate")
+    rest = left.removeprefix("Open, which is not the same as equal to rate: ")
+    assert rest.startswith("step (+0.25), trt (+2.50) (a true diff")
     assert " points, by arm, may well go unseen with 4 seeds)." in left
     assert holm == (
         "The 95% interval leaves out 0 for trt, and yet it is open: an interval is of one test, "
@@ -144,14 +145,15 @@ def test_what_else_could_have_made_a_difference_stands_beside_the_claim(folder: 
         return claim.but, " ".join(overview_section(study, comparisons, [claim]).paragraphs)
 
     weak = (
-        "trt's penalty was too weak to be active (norm of the weights -0.9% beside step's), so it "
-        "is hardly what made the difference"
+        "trt's penalty was too weak to be active (norm of the weights -0.9% beside step's), so the "
+        "penalty is hardly what made the difference"
     )
     step = "step alone (cross-entropy at every timestep) has +4.15 points already, and trt minus"
     but, overview = said(10.9, alike)
     assert but.startswith(f"{weak}; {step} step is no relevant difference: +0.00 points (")
-    assert f"TRT is more accurate than direct training: supported, but {but}." in overview
-    assert said(10.9, UP)[0] == weak
+    assert "TRT is more accurate than direct training (test accuracy averaged" in overview
+    assert f" points, but {but}." in overview
+    assert said(10.9, UP)[0] == f"{weak}: step minus rate is +0.00 points"
     assert said(5.0, alike)[0].startswith(step)
     but, overview = said(5.0, UP)
     assert but == ""

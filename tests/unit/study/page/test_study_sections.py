@@ -157,7 +157,7 @@ def test_differences_that_are_all_the_same_show_nothing(tmp_path: Path) -> None:
         writer.writerows(rows)
     written = write_study_report(study)
     page = (study / "report.html").read_text()
-    assert "No arm is shown to be more accurate than rate" in page
+    assert "averaged over timesteps is shown to be above rate" in page
     same = "the same with all 2 seeds, which says nothing of how far seeds lie apart"
     assert f"trt minus rate: +25.00 points: undecided, for it is {same}" in page
     assert "every seed differs by the same" in page
