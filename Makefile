@@ -25,17 +25,21 @@ PINS = pyproject.toml constraints.txt $(if $(LOCKED),$(wildcard .ci/locks/*.txt)
 BUILT = $(PIP_INSTALL) --require-hashes --no-deps --no-build-isolation
 OWN = $(PIP_INSTALL) --no-deps --no-build-isolation .
 
-.PHONY: demo gpu-check test audit-models test-triton test-frameworks differential docs dist test-dist lint types format clean lock audit crashtest fuzz sanitize mutants
+.PHONY: demo gpu-check test test-device audit-models test-triton test-frameworks differential docs dist test-dist lint types format clean lock audit crashtest fuzz sanitize mutants
 
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
 
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/device $(TESTS)
 
 # `tempreg audit` of every built-in network: minutes.
 audit-models: $(VENV)/.dev
 	$(BIN)/python tools/audit_models.py
+
+# Every command on a device that isn't there: a minute or two.
+test-device: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/device
 
 # The CUDA kernels, through Triton's interpreter and compiler; needs no GPU, but a big package.
 test-triton: $(VENV)/.dev

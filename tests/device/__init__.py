@@ -1,0 +1,1 @@
+"""Every command on a device that is not there."""
