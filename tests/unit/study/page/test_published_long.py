@@ -1,0 +1,131 @@
+"""docs/study/long.md says what its CSV files say: by SciPy alone, and by its tool."""
+
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import stats
+
+from tests.unit.study.page.published import MARGIN, ROOT, holm
+from tests.unit.study.page.published_pages import FIGURE, table
+
+PAGE = ROOT / "docs" / "study" / "long.md"
+MARK = "<!-- the tables, by tools/publish_long.py -->\n"
+COLUMNS = {
+    "last timestep": "test_accuracy",
+    "mean over timesteps": "mean_accuracy_over_steps",
+    "first timestep": "accuracy_t1",
+    "training": "train_accuracy",
+    "training minus test": "generalization_gap",
+}
+READ = ("last timestep", "mean over timesteps")
+STUDIES = sorted(p.name for p in PAGE.with_suffix("").iterdir() if p.is_dir())
+Values = dict[str, float]
+
+
+@cache
+def values(study: str, arm: str, column: str) -> Values:
+    """Of the finished runs, by repetition."""
+    with (PAGE.with_suffix("") / study / "results.csv").open(newline="") as file:
+        rows = [r for r in csv.DictReader(file) if r["arm"] == arm and r["status"] == "finished"]
+    return {r["replicate"]: float(r[column]) for r in rows if r[column]}
+
+
+def differences(study: str, pairs: list[tuple[str, str]], column: str) -> NDArray[np.float64]:
+    """The mean over the pairs, of each repetition that all of them have."""
+    both = [(values(study, a, column), values(study, b, column)) for a, b in pairs]
+    shared = set.intersection(*({*a} & {*b} for a, b in both))
+    means = [np.mean([a[name] - b[name] for a, b in both]) for name in sorted(shared)]
+    return np.array(means)
+
+
+def figure(d: NDArray[np.float64]) -> str:
+    low, high = stats.ttest_1samp(d, 0).confidence_interval()
+    return f"{100 * d.mean():+.2f} ({100 * low:+.2f} to {100 * high:+.2f})"
+
+
+def reading(d: NDArray[np.float64], p: float) -> str:
+    """The rule as docs/studies.md states it."""
+    above = stats.ttest_1samp(d, -MARGIN, alternative="greater").pvalue
+    below = stats.ttest_1samp(d, MARGIN, alternative="less").pvalue
+    if max(above, below) < 0.05:
+        return "no relevant difference"
+    if p < 0.05 and abs(d.mean()) >= MARGIN:
+        return "higher" if d.mean() > 0 else "lower"
+    return "undecided"
+
+
+def part(study: str, title: str) -> tuple[list[str], list[list[str]]]:
+    text = PAGE.read_text().split(MARK)[1].split(f"### {study}\n")[1].split("\n### ")[0]
+    return table(text.split(title)[1])
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_arms(study: str) -> None:
+    head, (own, *rows) = part(study, "Arms, minus `rate`:")
+    for name, cell in zip(head[1:], own[1:], strict=True):
+        rate = np.array([*values(study, "rate", COLUMNS[name]).values()])
+        assert cell == f"{100 * rate.mean():.2f} ± {100 * rate.std(ddof=1):.2f}"
+    for place, name in enumerate(head[1:], 1):
+        pairs = [[(row[0].strip("`"), "rate")] for row in rows]
+        found = [differences(study, pair, COLUMNS[name]) for pair in pairs]
+        adjusted = holm([float(stats.ttest_1samp(d, 0).pvalue) for d in found])
+        for row, d, p in zip(rows, found, adjusted, strict=True):
+            word = f"{reading(d, p)}: " if name in READ else ""
+            assert row[place] == word + figure(d)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_parts(study: str) -> None:
+    head, rows = part(study, "What each part does:")
+    pairs = [re.findall(r"`(\S+)` - `(\S+)`", row[1]) for row in rows]
+    cells = {name: [row[head.index(name)] for row in rows] for name in head[2:]}
+    found = {n: [differences(study, pair, COLUMNS[n]) for pair in pairs] for n in cells}
+    tests = [float(stats.ttest_1samp(d, 0).pvalue) for name in READ for d in found[name]]
+    adjusted = iter(holm(tests))
+    for name, column in cells.items():
+        for cell, d in zip(column, found[name], strict=True):
+            word = f"{reading(d, next(adjusted))}: " if name in READ else ""
+            assert cell == word + figure(d)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_what_is_better_than_trt_and_l2(study: str) -> None:
+    head, rows = part(study, "at both endpoints (intervals above 0)?")
+    for row in rows:
+        arm, *cells, better = row
+        lows = []
+        for title, cell in zip(head[1:-1], cells, strict=True):
+            rival, name = re.findall(r"minus `(\S+)`, (.*)", title)[0]
+            d = differences(study, [(arm.strip("`"), rival)], COLUMNS[name])
+            assert cell == figure(d)
+            lows.append(stats.ttest_1samp(d, 0).confidence_interval().low)
+        assert better == ("yes" if min(lows) > 0 else "no")
+
+
+@pytest.mark.parametrize("page", ["docs/study/long.md", "README.md"])
+def test_figures_in_words_are_those_of_the_tables(page: str) -> None:
+    words, tables, after = PAGE.read_text().split(MARK)
+    text = words + after
+    if page == "README.md":
+        text = (ROOT / page).read_text().split("## What long training shows")[1].split("\n## ")[0]
+    found = re.findall(FIGURE, " ".join(text.split()))
+    assert len(found) >= 4
+    assert [one for one in found if one not in tables] == []
+
+
+def test_the_page_is_what_the_tool_writes() -> None:
+    words = [sys.executable, "-c", "import publish_long as p; print(p.page(p.PAGE.read_text()))"]
+    tools = str(Path(ROOT / "tools"))
+    done = subprocess.run(words, cwd=tools, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(done.stderr)
+    assert done.stdout == PAGE.read_text() + "\n"

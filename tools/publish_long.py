@@ -1,0 +1,170 @@
+"""Publishes studies of long training in docs/study/long, and writes the tables of its page anew.
+
+    python tools/publish_long.py [NAME=STUDY_FOLDER ...]
+
+Of each study it keeps its report, plan, choices, results, and which test items every run got right;
+docs/study/long.md is words by hand and, between two marks, the tables of all that is published.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from long_figure import draw
+
+from tempreg.files import write_text
+from tempreg.study.packed import write_packed
+from tempreg.study.page.confirmatory import confirmatory_sentence
+from tempreg.study.page.report import write_study_report
+from tempreg.study.page.words import points
+from tempreg.study.results import StudyData, load_study
+from tempreg.study.statistics.comparison import accuracy_margin, beside
+from tempreg.study.statistics.effects import Effect, effects
+from tempreg.study.statistics.paired import Paired, holm, mean_sd, paired
+from tempreg.study.statistics.reading import read_difference, within
+
+PAGE = Path(__file__).parents[1] / "docs/study/long.md"
+MARK = "<!-- the tables, by tools/publish_long.py -->\n"
+KEPT = ("report.html", "results.csv", "costs.csv", "trials.csv", "study.yaml", "chosen.json")
+ENDPOINTS = {"last timestep": "test_accuracy", "mean over timesteps": "mean_accuracy_over_steps"}
+"""What is read; p adjusted over both and the rows of a table."""
+BESIDE = {
+    "first timestep": "accuracy_t1",
+    "training": "train_accuracy",
+    "training minus test": "generalization_gap",
+}
+"""Intervals alone."""
+RIVALS = ("trt", "step+mse+l2n")
+"""What a better objective would have to beat at both endpoints."""
+
+
+def main(words: list[str]) -> None:
+    for word in words:
+        name, _, folder = word.partition("=")
+        publish(Path(folder), PAGE.with_suffix("") / name)
+    for name, study in studies().items():
+        draw(study, PAGE.with_suffix("") / name / "arms.svg")
+    write_text(PAGE, page(PAGE.read_text(encoding="utf-8")))
+
+
+def publish(source: Path, target: Path) -> None:
+    """Copy what is kept, and pack the items; a command names no folder but the study's own."""
+    write_study_report(source)
+    target.mkdir(parents=True, exist_ok=True)
+    for name in KEPT:
+        shutil.copyfile(source / name, target / name)
+    for name in ("study.yaml", "report.html"):
+        text = (target / name).read_text(encoding="utf-8").replace(str(source), source.name)
+        write_text(target / name, text)
+    write_packed(load_study(source), target)
+
+
+def studies() -> dict[str, StudyData]:
+    return {p.name: load_study(p) for p in sorted(PAGE.with_suffix("").iterdir()) if p.is_dir()}
+
+
+def page(text: str) -> str:
+    """The page with its tables as they should be."""
+    before, _, after = text.split(MARK)
+    tables = "\n".join(part for name, study in studies().items() for part in of_study(name, study))
+    return f"{before}{MARK}\n{tables}\n{MARK}{after}"
+
+
+def of_study(name: str, study: StudyData) -> Iterator[str]:
+    yield f"### {name}\n"
+    yield _standing(study) + "\n"
+    yield main_effects(study)
+    yield arms(study)
+    yield rivals(study)
+
+
+def _standing(study: StudyData) -> str:
+    """The confirmatory test, once every run is there; until then, how many are."""
+    planned, left = len(study.arms) * len(study.replicates), len(study.unfinished())
+    if left:
+        whole = min(len(study.finished(arm.name)) for arm in study.arms)
+        return (
+            f"**An interim look**: {planned - left} of {planned} runs are finished, {whole} seeds of "
+            f"{len(study.replicates)} with every arm. The confirmatory test waits for the last one."
+        )
+    return confirmatory_sentence(study) or "No confirmatory test."
+
+
+def main_effects(study: StudyData) -> str:
+    """Of the parts of objectives, in all pairs of arms that differ in one alone."""
+    read = {name: effects(study, column) for name, column in ENDPOINTS.items()}
+    adjusted = iter(holm([effect.test.p for found in read.values() for effect in found]))
+    cells = {
+        name: [_read(study, e.differences, e.test, next(adjusted)) for e in found]
+        for name, found in read.items()
+    }
+    for name, column in BESIDE.items():
+        cells[name] = [_interval(effect.test) for effect in effects(study, column)]
+    rows = [_named(effect) for effect in read["last timestep"]]
+    table = [
+        [*row, *line] for row, line in zip(rows, zip(*cells.values(), strict=True), strict=True)
+    ]
+    return "What each part does:\n\n" + markdown(["Part", "Pairs", *cells], table)
+
+
+def arms(study: StudyData) -> str:
+    """Every arm minus the reference, whose own figures are the first row."""
+    columns, margin = {**ENDPOINTS, **BESIDE}, accuracy_margin(study)
+    own = [mean_sd(list(study.values(study.reference, c).values())) for c in columns.values()]
+    rows = [[f"`{study.reference}`, %", *(f"{100 * m:.2f} ± {100 * sd:.2f}" for m, sd in own)]]
+    found = {c: beside(study, study.reference, c, margin) for c in columns.values()}
+    for arm in (a.name for a in study.arms if a.name != study.reference):
+        row = [f"`{arm}`"]
+        for column in columns.values():
+            other = found[column][arm]
+            word = f"{other.reading}: " if column in ENDPOINTS.values() else ""
+            row.append(word + _interval(other.test))
+        rows.append(row)
+    return f"Arms, minus `{study.reference}`:\n\n" + markdown(["Arm", *columns], rows)
+
+
+def rivals(study: StudyData) -> str:
+    """Whether an arm beats both of `RIVALS` at both endpoints."""
+    names = [arm.name for arm in study.arms]
+    if not set(RIVALS) <= set(names):
+        return ""
+    rows = []
+    for arm in (n for n in names if n not in RIVALS):
+        tests = [
+            paired(study.differences(arm, rival, column))
+            for rival in RIVALS
+            for column in ENDPOINTS.values()
+        ]
+        better = "yes" if all(test.low > 0 for test in tests) else "no"
+        rows.append([f"`{arm}`", *(_interval(test) for test in tests), better])
+    heads = [f"minus `{rival}`, {name}" for rival in RIVALS for name in ENDPOINTS]
+    text = (
+        "Better than TRT and than L2 of the same norm, at both endpoints (intervals above 0)?\n\n"
+    )
+    return text + markdown(["Arm", *heads, "Better"], rows)
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def _named(effect: Effect) -> list[str]:
+    return [effect.part.name, ", ".join(f"`{a}` - `{b}`" for a, b in effect.pairs)]
+
+
+def _read(study: StudyData, differences: list[float], test: Paired, p: float) -> str:
+    margin = accuracy_margin(study)
+    reading = read_difference(test, within(differences, margin, test.overlap), margin, p=p)
+    return f"{reading}: {_interval(test)}"
+
+
+def _interval(test: Paired) -> str:
+    return f"{points(test.mean)} ({points(test.low)} to {points(test.high)})"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
