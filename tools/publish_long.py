@@ -8,6 +8,7 @@ docs/study/long.md is words by hand and, between two marks, the tables of all th
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -51,14 +52,14 @@ def main(words: list[str]) -> None:
 
 
 def publish(source: Path, target: Path) -> None:
-    """Copy what is kept, and pack the items; a command names no folder but the study's own."""
+    """Copy what is kept, and pack the items; of the folder that a command names, its last part."""
     write_study_report(source)
     target.mkdir(parents=True, exist_ok=True)
     for name in KEPT:
         shutil.copyfile(source / name, target / name)
     for name in ("study.yaml", "report.html"):
-        text = (target / name).read_text(encoding="utf-8").replace(str(source), source.name)
-        write_text(target / name, text)
+        text = (target / name).read_text(encoding="utf-8").replace(f"{source.parent}/", "")
+        write_text(target / name, re.sub(r"(--out\s+)[^\s<&]*/", r"\1", text))
     write_packed(load_study(source), target)
 
 
@@ -86,9 +87,10 @@ def _standing(study: StudyData) -> str:
     planned, left = len(study.arms) * len(study.replicates), len(study.unfinished())
     if left:
         whole = min(len(study.finished(arm.name)) for arm in study.arms)
+        done, seeds = planned - left, len(study.replicates)
         return (
-            f"**An interim look**: {planned - left} of {planned} runs are finished, {whole} seeds of "
-            f"{len(study.replicates)} with every arm. The confirmatory test waits for the last one."
+            f"**An interim look**: {done} of {planned} runs are finished, {whole} of {seeds} seeds "
+            "with every arm. The confirmatory test waits for the last one."
         )
     return confirmatory_sentence(study) or "No confirmatory test."
 
