@@ -79,7 +79,9 @@ def accuracy_sentences(study: StudyData, comparisons: list[Comparison], words: s
     of = f"{study.reference} ({100 * reference.mean:.2f}%)"
     measure = words.partition(",")[0]
     if best:
-        said = [f"Highest {measure}: {_told(best[0], of)}{_as_good(study, best[0])}."]
+        said = [
+            f"Shown to be higher, by {measure}: {_told(best[0], of)}{_as_good(study, best[0])}."
+        ]
         if best[1:]:
             said.append(f"Also higher than {study.reference}: {_all(best[1:])}.")
     else:

@@ -96,7 +96,10 @@ def test_what_came_out_is_said_of_every_arm(tmp_path: Path) -> None:
         r"lower than rate's for tet \(-\d\.\d\d points\); .* nor to be like it for same", said
     )
     first, *rest = accuracy_sentences(study, compare_arms(study), "test accuracy")
-    assert re.match(r"Highest [\w ]+: trt, \d\.\d\d points above rate \(\d\d\.\d\d%\), 95%", first)
+    assert re.match(
+        r"Shown to be higher, by [\w ]+: trt, \d\.\d\d points above rate \(\d\d\.\d\d%\), 95%",
+        first,
+    )
     assert rest[0].startswith("Lower: tet (-")
     assert "same" in rest[1]
 
@@ -117,7 +120,7 @@ def test_no_section_begins_without_what_is_measured(tmp_path: Path) -> None:
         assert start.startswith("Measured: "), title
     overview = page.split("Overview</h2>\n<p>")[1].split("</section>")[0]
     said = ["5 training methods", "The arms&#39; names", "Every figure is of", "The one confirm",
-            "Secondary, and exploratory", "Highest test accuracy", "Also higher"]  # fmt: skip
+            "Secondary, and exploratory", "Shown to be higher, by", "Also higher"]  # fmt: skip
     assert [p for p in said if f"<p>{p}" in f"<p>{overview}"] == said
     assert sorted(overview.index(p) for p in said) == [overview.index(p) for p in said]
     # the verdict stands with the arm, which stays in sight

@@ -87,7 +87,7 @@ def test_an_arm_as_good_as_the_best_is_named_with_it(folder: Path) -> None:
     near = {"step": raised(0.04, 0.041, 0.042, 0.043), "trt": raised(0.04, 0.0411, 0.042, 0.0431)}
     study = with_accuracies(load_study(folder), {"rate": UP, **near})
     first, also = accuracy_sentences(study, compare_arms(study), "accuracy")
-    assert first.startswith("Highest accuracy: trt, ")
+    assert first.startswith("Shown to be higher, by accuracy: trt, ")
     assert first.endswith("; not told apart from it: step.")
     assert also.startswith("Also higher than rate: step")
     far = {"step": raised(0.02, 0.021, 0.022, 0.023), "trt": near["trt"]}
