@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import subprocess
 import sys
@@ -120,6 +121,24 @@ def test_figures_in_words_are_those_of_the_tables(page: str) -> None:
     found = re.findall(FIGURE, " ".join(text.split()))
     assert len(found) >= 4
     assert [one for one in found if one not in tables] == []
+
+
+def test_how_much_shorter_the_weights_are() -> None:
+    """Of each arm with a penalty beside the same without, and the learning rates chosen."""
+    found: dict[str, list[float]] = {}
+    for base in ("rate", "rate+mse", "step", "step+mse"):
+        for term in ("trt", "l2n"):
+            arm = "trt" if (base, term) == ("step+mse", "trt") else f"{base}+{term}"
+            ours, theirs = (values("fashion", name, "weight_norm") for name in (arm, base))
+            apart = np.mean([ours[r] / theirs[r] - 1 for r in ours.keys() & theirs.keys()])
+            found.setdefault(base.partition("+")[0], []).append(-100 * apart)
+    text = " ".join(PAGE.read_text().split())
+    same, other = (f"{min(f):.0f}% to {max(f):.0f}% shorter" for f in found.values())
+    assert f"end {same} than without beside `rate` and `rate+mse`, at the same" in text
+    assert f"and {other} than those of `step` and `step+mse`, which train at twice" in text
+    chosen = json.loads((PAGE.with_suffix("") / "fashion" / "chosen.json").read_text())
+    rates = {a: c["optimizer.lr"] for a, c in chosen.items() if "optimizer.lr" in c}
+    assert rates == {"rate": 0.004, "rate+mse": 0.004, "step": 0.008, "step+mse": 0.008}
 
 
 def test_the_page_is_what_the_tool_writes() -> None:
