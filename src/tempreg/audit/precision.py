@@ -194,7 +194,7 @@ def _reference(subject: Subject) -> list[Tensor]:
 def _compiled(subject: Subject) -> list[Tensor]:
     model = subject.fresh()
     with warnings.catch_warnings():
-        # Of torch's own parts, which its compiler loads and torch itself calls deprecated.
-        warnings.filterwarnings("ignore", r"`torch\.jit\.", DeprecationWarning)
+        # Of what torch itself does while it compiles: calls its own parts that it calls deprecated.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.")
         made: Any = torch.compile(model, backend="aot_eager")
         return subject.output(subject.inputs, made)
