@@ -33,9 +33,11 @@ def confirmatory_sentence(study: StudyData) -> str | None:
     test = paired(differences, overlap=overlap)
     equal = within(differences, margin, overlap)
     read = read_difference(test, equal, margin)
+    left = len(study.unfinished())
     said = (
-        "The one confirmatory test, fixed before any run: test accuracy after the last timestep, "
-        f"{trt} minus {rate}: {points(test.mean)} points"
+        "The one confirmatory test, fixed before any run"
+        f"{f' (runs without a result: {left}, so this is not its end)' * bool(left)}: "
+        f"test accuracy after the last timestep, {trt} minus {rate}: {points(test.mean)} points"
     )
     if isnan(test.low):
         return f"{said}: {read}, for it is {why_undecided(test, margin)}."

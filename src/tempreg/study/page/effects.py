@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import isnan
+from typing import get_args
 
 from tempreg.report.page import Section, Table
 from tempreg.study.page.words import DASH, plain, points, span
@@ -11,13 +12,17 @@ from tempreg.study.results import StudyData, training_overlap
 from tempreg.study.statistics.comparison import accuracy_margin
 from tempreg.study.statistics.effects import Effect, effects
 from tempreg.study.statistics.paired import holm
-from tempreg.study.statistics.reading import read_difference, within
+from tempreg.study.statistics.reading import Reading, read_difference, within
 
 PRIMARY = {
     "test_accuracy": "Last timestep, points",
     "mean_accuracy_over_steps": "Mean over timesteps, points",
 }
 """The two endpoints, which p-values are adjusted over together with the parts."""
+_WORDS = {
+    "test_accuracy": "after the last timestep",
+    "mean_accuracy_over_steps": "averaged over timesteps",
+}
 OTHERS = {
     "accuracy_t1": "First timestep, points",
     "train_accuracy": "Training, points",
@@ -26,29 +31,22 @@ OTHERS = {
     "test_nll": "Test loss at a fitted temperature",
     "weight_norm": "‖w‖",
 }
+_Judged = tuple[Effect, Reading, float]
 
 
 def effects_section(study: StudyData) -> Section | None:
     """Main effects of the parts that the study tells apart; None where it has no such arms."""
-    found = {column: effects(study, column) for column in PRIMARY}
+    found = _judged(study)
     if not any(found.values()):
         return None
-    margin = accuracy_margin(study)
-    p_values = [effect.test.p for column in PRIMARY for effect in found[column]]
-    adjusted = iter(holm(p_values))
-    readings = {
-        column: [_cell(effect, margin, next(adjusted)) for effect in found[column]]
-        for column in PRIMARY
-    }
-    parts = [effect.part.name for effect in found["test_accuracy"]]
-    cells = [str(len(effect.pairs)) for effect in found["test_accuracy"]]
     rows = [
-        [part, count, *row]
-        for part, count, *row in zip(parts, cells, *readings.values(), strict=True)
+        [first[0].part.name, str(len(first[0].pairs)), *(_cell(*cell) for cell in (first, *others))]
+        for first, *others in zip(*found.values(), strict=True)
     ]
     texts = [
         "A part's effect is the mean over all pairs of arms that differ in it alone, run by run. "
-        f"p is adjusted over {len(p_values)} tests (Holm): these parts at both endpoints.",
+        f"p is adjusted over {sum(map(len, found.values()))} tests (Holm): these parts at both "
+        "endpoints.",
     ]
     if training_overlap(study):
         texts.append(
@@ -62,10 +60,42 @@ def effects_section(study: StudyData) -> Section | None:
     return Section("What each part does", texts, tables)
 
 
-def _cell(effect: Effect, margin: float, p: float) -> str:
+def effect_sentences(study: StudyData) -> list[str]:
+    """What each part does, by its reading, a sentence an endpoint."""
+    said = []
+    for column, found in _judged(study).items():
+        if not found:
+            continue
+        readings = sorted({read for _, read, _ in found}, key=get_args(Reading).index)
+        told = "; ".join(
+            f"{reading}: "
+            + ", ".join(
+                f"{e.part.name} {_shown(e, points)}" for e, read, _ in found if read == reading
+            )
+            for reading in readings
+        )
+        said.append(f"What each part does to test accuracy {_WORDS[column]}, in points: {told}.")
+    return said
+
+
+def _judged(study: StudyData) -> dict[str, list[_Judged]]:
+    """Every part's effect by endpoint, how it is read, and its p adjusted over all of them."""
+    found = {column: effects(study, column) for column in PRIMARY}
+    margin = accuracy_margin(study)
+    adjusted = iter(holm([effect.test.p for column in PRIMARY for effect in found[column]]))
+    return {
+        column: [_judge(effect, margin, next(adjusted)) for effect in found[column]]
+        for column in PRIMARY
+    }
+
+
+def _judge(effect: Effect, margin: float, p: float) -> _Judged:
     test = effect.test
     equal = within(effect.differences, margin, test.overlap)
-    read = read_difference(test, equal, margin, p=p)
+    return effect, read_difference(test, equal, margin, p=p), p
+
+
+def _cell(effect: Effect, read: Reading, p: float) -> str:
     return f"{read}: {_shown(effect, points)}" + ("" if isnan(p) else f", p {p:.2g}")
 
 

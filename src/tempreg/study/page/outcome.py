@@ -13,6 +13,7 @@ from tempreg.study.statistics.comparison import (
     endpoint,
     equality_margin,
 )
+from tempreg.study.statistics.items import ENDPOINT, OF_NUMBERS
 from tempreg.study.statistics.paired import Paired
 from tempreg.study.statistics.reading import (
     ALPHA,
@@ -21,6 +22,18 @@ from tempreg.study.statistics.reading import (
     unseen,
     why_undecided,
 )
+
+
+def endpoint_words(study: StudyData) -> str:
+    """What the study's endpoint is."""
+    if endpoint(study) == ENDPOINT:
+        return "test accuracy averaged over timesteps, after the last epoch"
+    if endpoint(study) == OF_NUMBERS:
+        return (
+            "test R² (the share of the targets' variance that is explained) averaged over "
+            "timesteps, after the last epoch"
+        )
+    return endpoint(study).replace("_", " ")
 
 
 def outcome(study: StudyData, column: str, words: str, *, points: bool = False) -> str:
@@ -86,6 +99,9 @@ def accuracy_sentences(study: StudyData, comparisons: list[Comparison], words: s
             said.append(f"Also higher than {study.reference}: {_all(best[1:])}.")
     else:
         said = [f"No arm's {measure} is shown to be above {of}."]
+    above = max(judged, key=lambda c: c.mean)
+    if above.verdict == "undecided" and above.mean > reference.mean:
+        said.append(f"The highest mean is that of {above.arm} ({100 * above.mean:.2f}%), open.")
     if groups["lower"]:
         said.append(f"Lower: {_all(groups['lower'])}.")
     if alike := groups["no relevant difference"]:

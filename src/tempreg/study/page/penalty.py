@@ -23,21 +23,16 @@ _UNKNOWN = "not known"
 
 def penalty_section(study: StudyData) -> Section | None:
     """Every arm with a penalty beside the same arm without; None where no arm has one."""
-    rows, idle = [], []
-    for arm in study.arms:
-        if objective_of(arm).penalty is None:
-            continue
+    rows, penalized = [], _penalized(study)
+    for arm in penalized:
         plain, test = norm_change(study, arm)
         lam = study.setting(arm, "objective.lam")
         row = [arm.name, DASH if lam is None else str(lam)]
         if test is None:
             rows.append([*row, plain or DASH, DASH, DASH, _UNKNOWN])
             continue
-        active = test.mean <= -ACTIVE
-        if not active:
-            idle.append(arm.name)
         interval = f"{100 * test.low:+.1f} to {100 * test.high:+.1f}"
-        verdict = "active" if active else "not active"
+        verdict = "active" if test.mean <= -ACTIVE else "not active"
         shown = DASH if isnan(test.low) else interval
         rows.append([*row, str(plain), f"{100 * test.mean:+.1f}", shown, verdict])
     if not rows:
@@ -47,13 +42,37 @@ def penalty_section(study: StudyData) -> Section | None:
     texts = [
         "A penalty that leaves the weights as they are can't be what makes a difference. It is "
         f"called active where the norm of all weights is at least {100 * ACTIVE:.0f}% below that "
-        "of the arm without it."
+        "of the arm without it.",
+        activity_sentence(study),
     ]
-    if idle:
-        texts.append(f"Not active: {', '.join(idle)}.")
     head = ["Arm", "λ", "Beside", "Change of ‖w‖, %", "95% over runs", "Penalty"]
     table = Table("The norm of the weights after training", head, rows, frozenset({1, 3, 4}))
     return Section(_TITLE, texts, [table])
+
+
+def activity_sentence(study: StudyData) -> str:
+    """Which penalties shortened the weights and which hardly did; "" where that is not known."""
+    active: list[str] = []
+    idle: list[str] = []
+    for arm in _penalized(study):
+        plain, test = norm_change(study, arm)
+        if test is not None:
+            said = f"{arm.name} ({100 * test.mean:+.1f}% beside {plain})"
+            (active if test.mean <= -ACTIVE else idle).append(said)
+    if not active and not idle:
+        return ""
+    words = f"at least {100 * ACTIVE:.0f}% shorter"
+    said = f"The penalty was active (weights {words}) in "
+    said += ", ".join(active) if active else "no arm"
+    return said + (
+        f"; it was idle, so can hardly have made a difference, in {', '.join(idle)}."
+        if idle
+        else "."
+    )
+
+
+def _penalized(study: StudyData) -> list[ReportedArm]:
+    return [arm for arm in study.arms if objective_of(arm).penalty is not None]
 
 
 def norm_change(study: StudyData, arm: ReportedArm) -> tuple[str | None, Paired | None]:

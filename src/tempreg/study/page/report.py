@@ -25,6 +25,7 @@ from tempreg.study.page.measured import (
     timesteps_section,
 )
 from tempreg.study.page.opening import lead
+from tempreg.study.page.overview import overview_section
 from tempreg.study.page.penalty import penalty_section
 from tempreg.study.page.quantities import others_section, quantity_sections
 from tempreg.study.page.recordings import recordings_section
@@ -33,7 +34,6 @@ from tempreg.study.page.sections import (
     claims_section,
     limits_section,
     narrow,
-    overview_section,
     results_section,
     results_table,
     unfinished_section,

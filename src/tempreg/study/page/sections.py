@@ -9,16 +9,11 @@ import numpy as np
 
 from tempreg.report.page import Picture, Section, Table
 from tempreg.report.study_figures import forest_figure
-from tempreg.study.cautions import caution_sentences
 from tempreg.study.page.claims import Claim, Verdict
-from tempreg.study.page.confirmatory import confirmatory_sentence
-from tempreg.study.page.opening import arms_key
-from tempreg.study.page.outcome import accuracy_sentences, outcome
-from tempreg.study.page.regime import regime
+from tempreg.study.page.outcome import accuracy_sentences, endpoint_words
 from tempreg.study.page.words import DASH, points, span
 from tempreg.study.results import StudyData, training_overlap
 from tempreg.study.statistics.comparison import Comparison, endpoint, equality_margin
-from tempreg.study.statistics.items import ENDPOINT, OF_NUMBERS
 
 _TOST = "p (TOST)"
 """The column with the p-value of two one-sided tests: of a difference as large as the margin."""
@@ -26,55 +21,6 @@ _ITS_CAPTION = f"; {_TOST} is"
 """Where a caption begins to speak of a column that its page has alone."""
 _WIDE = ("95% over runs and items", _TOST)
 """Columns of the table of arms that its page has alone."""
-FIRST, LAST = "accuracy_t1", "test_accuracy"
-
-
-def overview_section(study: StudyData, comparisons: list[Comparison], made: list[Claim]) -> Section:
-    """What a reader of one minute takes away, and before it what it holds for."""
-    planned = len(study.arms) * len(study.replicates)
-    left_out = len(study.unfinished())
-    confirmatory = confirmatory_sentence(study)
-    texts = [
-        f"{len(study.arms)} training methods (arms) were trained {len(study.replicates)} times "
-        f"each, on the same data, networks and seeds, so {planned} runs"
-        + (f", {left_out} of which have no result (see below)." if left_out else "."),
-        arms_key(study),
-        regime(study),
-        confirmatory or "",
-        _rank_of_the_ranking(study, comparisons, after=confirmatory is not None),
-        *accuracy_sentences(study, comparisons, _endpoint_words(study)),
-        *_ends(study),
-        *(
-            f"{claim.text} ({claim.difference}): {claim.verdict}, {claim.figure}, but {claim.but}."
-            for claim in made
-            if claim.but
-        ),
-        *caution_sentences(study),
-    ]
-    return Section("Overview", [text for text in texts if text])
-
-
-def _ends(study: StudyData) -> list[str]:
-    """How the arms stand after the first timestep and after the last, which a mean hides."""
-    if endpoint(study) != ENDPOINT or not any(FIRST in run.values for run in study.runs):
-        return []
-    columns = {
-        FIRST: "test accuracy after the first timestep",
-        LAST: "test accuracy after the last timestep",
-    }
-    said = [outcome(study, column, words, points=True) for column, words in columns.items()]
-    return [sentence for sentence in said if sentence]
-
-
-def _rank_of_the_ranking(study: StudyData, comparisons: list[Comparison], *, after: bool) -> str:
-    """What the comparison of all arms is by, and whether it is second to a confirmatory test."""
-    tests = sum(c.paired is not None and c.paired.n > 1 for c in comparisons)
-    if not tests:
-        return ""
-    named = ", the endpoint of study.yaml" if study.facts.get("endpoint") else ""
-    many = f"p is adjusted over {tests} tests (Holm)" if tests > 1 else "one test"
-    second = "Secondary, and exploratory beside that test: every arm" if after else "Every arm"
-    return f"{second} minus {study.reference} by {_endpoint_words(study)}{named}; {many}."
 
 
 def claims_section(made: list[Claim]) -> Section:
@@ -152,7 +98,7 @@ def results_table(study: StudyData, comparisons: list[Comparison]) -> Table:
             ]
         rows.append([*row, c.verdict])
     kind = f"; runs and items resampled {items.resampled}" if items else ""
-    caption = f"{_endpoint_words(study)}; differences are paired, from {study.reference}{kind}"
+    caption = f"{endpoint_words(study)}; differences are paired, from {study.reference}{kind}"
     caption = caption[:1].upper() + caption[1:] + _ITS_CAPTION
     margin = f"{100 * equality_margin(study):g} points"
     caption += f" below 0.05 where the difference is shown to be smaller than {margin}, either way"
@@ -172,8 +118,8 @@ def results_section(study: StudyData, comparisons: list[Comparison]) -> Section:
     """The endpoint: table and forest plot."""
     margin = f"{100 * equality_margin(study):g}"
     texts = [
-        f"Measured: {_endpoint_words(study)}; higher is better. "
-        + accuracy_sentences(study, comparisons, _endpoint_words(study))[0],
+        f"Measured: {endpoint_words(study)}; higher is better. "
+        + accuracy_sentences(study, comparisons, endpoint_words(study))[0],
         f"Where two one-sided t tests (TOST) reject a difference of {margin} points or more, "
         "p < 0.05, there is no relevant difference, whether it is zero or not. Otherwise an "
         "arm is called higher or lower where p < 0.05 after Holm's adjustment over the arms and it "
@@ -269,17 +215,6 @@ def unfinished_section(study: StudyData) -> Section:
     table = Table("Runs without a result", ["Arm", "Repetition", "Status", "Error"], rows)
     text = "These have no result. Their partners in other arms are left out of paired differences."
     return Section("Failed and missing runs", [text], [table])
-
-
-def _endpoint_words(study: StudyData) -> str:
-    if endpoint(study) == ENDPOINT:
-        return "test accuracy averaged over timesteps, after the last epoch"
-    if endpoint(study) == OF_NUMBERS:
-        return (
-            "test R² (the share of the targets' variance that is explained) averaged over "
-            "timesteps, after the last epoch"
-        )
-    return endpoint(study).replace("_", " ")
 
 
 def _raised(study: StudyData, overlap: float) -> str:

@@ -14,7 +14,8 @@ from tempreg.study.page.claims import claims
 from tempreg.study.page.confirmatory import confirmatory_sentence
 from tempreg.study.page.opening import arms_key, lead
 from tempreg.study.page.outcome import accuracy_sentences
-from tempreg.study.page.sections import claims_section, overview_section, results_table
+from tempreg.study.page.overview import overview_section
+from tempreg.study.page.sections import claims_section, results_table
 from tempreg.study.results import ReportedArm, StudyData, load_study
 from tempreg.study.statistics.comparison import compare_arms
 from tests.study_folder import make_study
@@ -103,8 +104,9 @@ def test_what_is_open_is_not_called_equal(folder: Path) -> None:
         "trt": raised(0.01, 0.04, 0.03, 0.02),
     }
     study = with_accuracies(load_study(folder), values)
-    none, left, holm = accuracy_sentences(study, compare_arms(study), "accuracy")
+    none, highest, left, holm = accuracy_sentences(study, compare_arms(study), "accuracy")
     assert none.startswith("No arm's accuracy is shown to be above rate")
+    assert highest == "The highest mean is that of trt (84.00%), open."
     rest = left.removeprefix("Open, which is not the same as equal to rate: ")
     assert rest.startswith("step (+0.25), trt (+2.50) (a true diff")
     assert " points, by arm, may well go unseen with 4 seeds)." in left
@@ -157,7 +159,30 @@ def test_what_else_could_have_made_a_difference_stands_beside_the_claim(folder: 
     assert said(5.0, alike)[0].startswith(step)
     but, overview = said(5.0, UP)
     assert but == ""
-    assert "TRT is more accurate" not in overview
+    assert "by verdict: supported: TRT is more accurate than direct training." in overview
+    assert "TRT is more accurate than direct training (" not in overview
+
+
+def test_parts_and_penalties_and_what_is_missing_stand_in_the_overview(folder: Path) -> None:
+    alike = raised(0.02, 0.021, 0.022, 0.023)
+    values = {"rate": UP, "step": alike, "trt": raised(0.02, 0.0211, 0.022, 0.0231)}
+    study = with_accuracies(load_study(folder), values, {"trt": 5.0})
+    first, *texts = overview_section(study, compare_arms(study), []).paragraphs
+    assert first.endswith("on the same data, networks and seeds, each trained 4 times: 12 runs.")
+    (last, mean) = (text for text in texts if text.startswith("What each part does to test acc"))
+    shown = "timestep, in points: higher: supervision at every timestep +2.15 (+1.94 to +2.36)."
+    assert last.endswith(f"after the last {shown}")
+    assert mean.endswith(f"averaged over timesteps, in points: {shown.split('points: ')[1]}")
+    active = "The penalty was active (weights at least 10% shorter) in trt (-54.5% beside step)."
+    assert active in texts
+    some = replace(study, runs=[r for r in study.runs if (r.arm, r.replicate) != ("trt", "003")])
+    first, *texts = overview_section(some, compare_arms(some), []).paragraphs
+    assert (
+        "Not all is there: of 12 runs, 4 an arm, 11 have a result (3 to 4 an arm), and 1" in first
+    )
+    assert any(
+        "any run (runs without a result: 1, so this is not its end): test" in t for t in texts
+    )
 
 
 def test_every_verdict_is_counted_and_the_columns_explained(folder: Path) -> None:

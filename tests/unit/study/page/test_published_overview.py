@@ -121,3 +121,26 @@ def test_pairs_are_of_equal_strength() -> None:
     assert count == str(len(pairs))
     d = sum(column("cifar10", a, MEAN) - column("cifar10", b, MEAN) for a, b in pairs) / len(pairs)
     assert f": {100 * d.mean():+.2f} (" in row
+
+
+@pytest.mark.parametrize("study", ["fashion", "cifar10"])
+def test_what_each_part_does_stands_on_the_first_screen(study: str) -> None:
+    words = {"test_accuracy": "after the last timestep", MEAN: "averaged over timesteps"}
+    for name, where in words.items():
+        said = paragraph(study, f"What each part does to test accuracy {where}, in points: ")
+        d = difference(study, "step", "rate", name)
+        assert d is not None
+        mean, low, high = (shown(value, name) for value in (d.mean, d.low, d.high))
+        assert f"supervision at every timestep {mean} ({low} to {high})" in said
+
+
+@pytest.mark.parametrize("study", NAMES.values())
+def test_idle_penalties_are_named(study: str) -> None:
+    said = paragraph(study, "The penalty was active (weights at least 10% shorter) in ")
+    active, _, idle = said.partition("; it was idle, ")
+    told = re.findall(r"(\S+) \((-?\+?[0-9.]+)% beside (\S+?)\)", said)
+    assert told
+    for arm, percent, plain in told:
+        change = column(study, arm, "weight_norm") / column(study, plain, "weight_norm") - 1
+        assert percent == f"{100 * change.mean():+.1f}"
+        assert f"{arm} (" in (active if change.mean() <= -0.1 else idle)
