@@ -62,19 +62,25 @@ def effects_section(study: StudyData) -> Section | None:
 
 def effect_sentences(study: StudyData) -> list[str]:
     """What each part does, by its reading, a sentence an endpoint."""
-    said = []
-    for column, found in _judged(study).items():
+    said, judged = [], _judged(study)
+    tests = sum(map(len, judged.values()))
+    for column, found in judged.items():
         if not found:
             continue
         readings = sorted({read for _, read, _ in found}, key=get_args(Reading).index)
         told = "; ".join(
             f"{reading}: "
             + ", ".join(
-                f"{e.part.name} {_shown(e, points)}" for e, read, _ in found if read == reading
+                f"{e.part.name} {points(e.test.mean)} ({span(e.test.low, e.test.high, points)})"
+                for e, read, _ in found
+                if read == reading
             )
             for reading in readings
         )
-        said.append(f"What each part does to test accuracy {_WORDS[column]}, in points: {told}.")
+        said.append(
+            f"What each part does to test accuracy {_WORDS[column]}, in points, p adjusted over "
+            f"{tests} tests: {told}."
+        )
     return said
 
 

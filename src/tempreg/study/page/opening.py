@@ -24,7 +24,8 @@ def lead(study: StudyData) -> str:
     if source not in PRESETS:
         return f"{said}; settings from {source}." if source else f"{said}."
     changed = _base(study) not in ({}, config_to_dict(PRESETS[source]()))
-    return f"{said}; settings of preset {source}{', but for what its command changes' * changed}."
+    unless = " unless the study's command says others" * changed
+    return f"{said}; settings are those of preset {source}{unless}."
 
 
 def arms_key(study: StudyData) -> str:
@@ -54,7 +55,7 @@ def _task(study: StudyData) -> str:
     title = f"{SOURCES[name].title} ({name})" if name in SOURCES else name
     verb = "predict the numbers of" if endpoint(study) == OF_NUMBERS else "classify"
     return f" to {verb} {title}" + (
-        f" from {size:,} training samples" if isinstance(size, int) else ""
+        f", of which {size:,} are trained on" if isinstance(size, int) else ""
     )
 
 

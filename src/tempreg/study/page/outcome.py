@@ -55,7 +55,7 @@ def outcome(study: StudyData, column: str, words: str, *, points: bool = False) 
         "higher": f"higher than {study.reference}'s for",
         "lower": f"lower than {study.reference}'s for",
         "no relevant difference": f"no relevant difference from {study.reference}'s for",
-        "undecided": f"shown neither to differ from {study.reference}'s nor to be like it for",
+        "undecided": f"open beside {study.reference}'s for",
     }
     said = [
         f"{way} {', '.join(by_reading[read])}" for read, way in ways.items() if read in by_reading
@@ -136,14 +136,16 @@ def _left_open(study: StudyData, undecided: list[Comparison], tests: int) -> lis
 
 
 def _as_good(study: StudyData, best: Comparison) -> str:
-    """The arms that can't be called less accurate than the best one; "" without any."""
+    """The arms that can't be called less accurate than the best one, or that there are none."""
     others = beside(study, best.arm, endpoint(study), equality_margin(study))
     names = [
         arm
         for arm, found in others.items()
         if found.reading != "lower" and arm != study.reference  # which it is told apart from
     ]
-    return f"; not told apart from it: {', '.join(names)}" if names else ""
+    if names:
+        return f"; not told apart from it: {', '.join(names)}"
+    return "; higher than every other arm, too" if len(others) > 1 else ""
 
 
 def _told(c: Comparison, of: str) -> str:

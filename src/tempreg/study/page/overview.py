@@ -14,9 +14,10 @@ from tempreg.study.page.outcome import accuracy_sentences, endpoint_words, outco
 from tempreg.study.page.penalty import activity_sentence
 from tempreg.study.page.regime import regime
 from tempreg.study.results import StudyData
-from tempreg.study.statistics.comparison import Comparison, endpoint
+from tempreg.study.statistics.comparison import Comparison, accuracy_margin, endpoint
 from tempreg.study.statistics.items import ENDPOINT
 
+_FIRM: tuple[Verdict, ...] = ("supported", "contradicted")
 FIRST, LAST = "accuracy_t1", "test_accuracy"
 
 
@@ -27,6 +28,7 @@ def overview_section(study: StudyData, comparisons: list[Comparison], made: list
         _trained(study),
         arms_key(study),
         regime(study),
+        _readings(study),
         confirmatory or "",
         *effect_sentences(study),
         activity_sentence(study),
@@ -44,12 +46,23 @@ def _trained(study: StudyData) -> str:
     planned, left = len(study.arms) * len(study.replicates), len(study.unfinished())
     said = f"{len(study.arms)} training methods (arms) on the same data, networks and seeds"
     if not left:
-        return f"{said}, each trained {len(study.replicates)} times: {planned} runs."
+        many = len(study.replicates)
+        return f"{said}, each trained {many} times: {planned} runs, all of them finished."
     counts = sorted({len(study.finished(arm.name)) for arm in study.arms})
     many = f"{counts[0]} to {counts[-1]}" if counts[1:] else f"{counts[0]}"
     return (
         f"{said}. Not all is there: of {planned} runs, {len(study.replicates)} an arm, "
         f"{planned - left} have a result ({many} an arm), and {left} have none (see below)."
+    )
+
+
+def _readings(study: StudyData) -> str:
+    """What the words of a reading mean."""
+    margin = f"{100 * accuracy_margin(study):g} points"
+    return (
+        f'How differences are called: "higher" and "lower" are shown, and at least {margin}; '
+        f'"no relevant difference" is shown to lie within ±{margin}, whether it is zero or not; '
+        'anything else is "undecided", or open.'
     )
 
 
@@ -77,18 +90,19 @@ def _ends(study: StudyData) -> list[str]:
 
 
 def _of_the_paper(made: list[Claim]) -> list[str]:
-    """The verdict on each claim of the paper that was measured, and doubts of those that hold."""
-    measured = [claim for claim in made if claim.verdict != "not measured"]
-    if not measured:
-        return []
-    verdicts = dict.fromkeys(claim.verdict for claim in measured)
-    told = "; ".join(
-        f"{verdict}: {', '.join(claim.text for claim in measured if claim.verdict == verdict)}"
-        for verdict in sorted(verdicts, key=get_args(Verdict).index)
-    )
-    doubts = [
-        f"{claim.text} ({claim.difference}): {claim.verdict}, {claim.figure}, but {claim.but}."
-        for claim in measured
-        if claim.but
+    """The verdict on each claim of the paper that was measured, with figures where it is firm."""
+    groups: dict[Verdict, list[Claim]] = {}
+    for claim in made:
+        groups.setdefault(claim.verdict, []).append(claim)
+    firm = [
+        f"{claim.text}: {verdict}, by {claim.difference}, {claim.figure}"
+        + (f"; but {claim.but}." if claim.but else ".")
+        for verdict in _FIRM
+        for claim in groups.get(verdict, [])
     ]
-    return [f"The paper's claims of TRT that this study measured, by verdict: {told}.", *doubts]
+    rest = "; ".join(
+        f"{verdict}: {', '.join(claim.text for claim in groups[verdict])}"
+        for verdict in get_args(Verdict)
+        if verdict in groups and verdict not in (*_FIRM, "not measured")
+    )
+    return [*firm, f"The paper's {'other ' * bool(firm)}claims, {rest}."] if rest else firm

@@ -61,7 +61,7 @@ def test_effects_are_those_of_least_squares(tmp_path: Path) -> None:
         "the MSE term": fit[1],
         "TRT's penalty": fit[2],
         "L2 that ends with the same norm": fit[3],
-        "TRT's penalty in the place of that L2": fit[2] - fit[3],
+        "TRT's penalty in the place of L2 that ends with the same norm": fit[2] - fit[3],
     }
     assert found.keys() == named.keys()
     for name, expected in named.items():
@@ -141,7 +141,7 @@ def test_the_page_has_the_table(tmp_path: Path) -> None:
         paths = write_study_report(tmp_path / "s").paths
     page = paths[0].read_text(encoding="utf-8")
     assert "What each part does" in page
-    assert "TRT&#39;s penalty in the place of that L2" in page
+    assert "TRT&#39;s penalty in the place of L2 that ends" in page
     assert "p is adjusted over 10 tests (Holm)" in page
 
 

@@ -52,11 +52,11 @@ def test_the_task_and_the_preset(folder: Path) -> None:
     data = config_to_dict(PRESETS["nmnist-trt"]())["data"]
     assert lead(base(study, **data)) == (
         "Spiking networks (csnn, 32-64-128, T 6) trained in different ways to classify N-MNIST, "
-        "1,100 recordings (nmnist), compared run by run; settings of preset nmnist-trt."
+        "1,100 recordings (nmnist), compared run by run; settings are those of preset nmnist-trt."
     )
     other = lead(base(study, name="mine:Data", train_size=3000))
-    assert "to classify mine:Data from 3,000 training samples, compared" in other
-    assert other.endswith("settings of preset nmnist-trt, but for what its command changes.")
+    assert "to classify mine:Data, of which 3,000 are trained on, compared" in other
+    assert other.endswith("are those of preset nmnist-trt unless the study's command says others.")
     own = replace(base(study), facts={"source": "mine.yaml", "endpoint": "x"})
     damaged = replace(study, facts={"source": {}, "base": {}})
     assert lead(damaged).endswith("in different ways, compared run by run.")
@@ -153,14 +153,14 @@ def test_what_else_could_have_made_a_difference_stands_beside_the_claim(folder: 
     step = "step alone (cross-entropy at every timestep) has +4.15 points already, and trt minus"
     but, overview = said(10.9, alike)
     assert but.startswith(f"{weak}; {step} step is no relevant difference: +0.00 points (")
-    assert "TRT is more accurate than direct training (test accuracy averaged" in overview
-    assert f" points, but {but}." in overview
+    assert "TRT is more accurate than direct training: supported, by test accuracy" in overview
+    assert f" points; but {but}." in overview
     assert said(10.9, UP)[0] == f"{weak}: step minus rate is +0.00 points"
     assert said(5.0, alike)[0].startswith(step)
     but, overview = said(5.0, UP)
     assert but == ""
-    assert "by verdict: supported: TRT is more accurate than direct training." in overview
-    assert "TRT is more accurate than direct training (" not in overview
+    assert "than direct training: supported, by test accuracy averaged over" in overview
+    assert "; but " not in overview
 
 
 def test_parts_and_penalties_and_what_is_missing_stand_in_the_overview(folder: Path) -> None:
@@ -168,11 +168,11 @@ def test_parts_and_penalties_and_what_is_missing_stand_in_the_overview(folder: P
     values = {"rate": UP, "step": alike, "trt": raised(0.02, 0.0211, 0.022, 0.0231)}
     study = with_accuracies(load_study(folder), values, {"trt": 5.0})
     first, *texts = overview_section(study, compare_arms(study), []).paragraphs
-    assert first.endswith("on the same data, networks and seeds, each trained 4 times: 12 runs.")
+    assert first.endswith("seeds, each trained 4 times: 12 runs, all of them finished.")
     (last, mean) = (text for text in texts if text.startswith("What each part does to test acc"))
-    shown = "timestep, in points: higher: supervision at every timestep +2.15 (+1.94 to +2.36)."
-    assert last.endswith(f"after the last {shown}")
-    assert mean.endswith(f"averaged over timesteps, in points: {shown.split('points: ')[1]}")
+    shown = "tests: higher: supervision at every timestep +2.15 (+1.94 to +2.36)."
+    assert last.endswith(f"after the last timestep, in points, p adjusted over 2 {shown}")
+    assert mean.endswith(f"averaged over timesteps, in points, p adjusted over 2 {shown}")
     active = "The penalty was active (weights at least 10% shorter) in trt (-54.5% beside step)."
     assert active in texts
     some = replace(study, runs=[r for r in study.runs if (r.arm, r.replicate) != ("trt", "003")])

@@ -79,6 +79,7 @@ def test_what_is_open_and_what_is_as_good_as_the_best(study: str) -> None:
         assert re.findall(r"; not told apart from it: (.*)\.$", first) == (
             [", ".join(alike)] if alike else []
         )
+        assert first.endswith("; higher than every other arm, too.") == (not alike)
 
 
 @pytest.mark.parametrize("study", NAMES.values())
@@ -86,7 +87,8 @@ def test_what_stands_beside_a_claim_that_is_supported(study: str) -> None:
     head, body = table(claims_page())
     words = "TRT is more accurate than direct training"
     (cell,) = [row[head.index(study)] for row in body if row[0] == words]
-    said = paragraph(study, words)
+    said = paragraph(study, f"{words}: ")
+    supported = cell.startswith("supported")
     whole, alone = (difference(study, arm, "rate", MEAN) for arm in ("trt", "step"))
     more = difference(study, "trt", "step", MEAN)
     assert whole is not None
@@ -94,7 +96,7 @@ def test_what_stands_beside_a_claim_that_is_supported(study: str) -> None:
     assert more is not None
     change = (column(study, "trt", "weight_norm") / column(study, "step", "weight_norm") - 1).mean()
     supported = cell.startswith("supported")
-    assert (": supported, " in said) == bool(said)
+    assert (": supported, by " in said) == supported
     assert ("too weak to be active" in said) == (supported and change > -0.1)
     enough = reading(more, MEAN, more.p) == "no relevant difference"
     assert (f"has {shown(alone.mean, MEAN)} points already" in said) == (supported and enough)
@@ -115,7 +117,7 @@ def test_pairs_are_of_equal_strength() -> None:
     """On CIFAR-10 both penalties at the paper's strength, and both 600 times as strong."""
     first = section("cifar10", "What each part does").split("</table>")[0]
     rows = re.findall(r"<tr.*?</tr>", first, re.S)
-    (row,) = [row for row in rows if "TRT's penalty in the place of that L2" in row]
+    (row,) = [row for row in rows if "TRT's penalty in the place of L2" in row]
     count, *_ = re.findall(r"<td[^>]*>([^<]*)</td>", row)
     pairs = [("trt", "step+mse+l2"), ("strong-trt", "strong-l2")]
     assert count == str(len(pairs))
@@ -127,7 +129,7 @@ def test_pairs_are_of_equal_strength() -> None:
 def test_what_each_part_does_stands_on_the_first_screen(study: str) -> None:
     words = {"test_accuracy": "after the last timestep", MEAN: "averaged over timesteps"}
     for name, where in words.items():
-        said = paragraph(study, f"What each part does to test accuracy {where}, in points: ")
+        said = paragraph(study, f"What each part does to test accuracy {where}, in points, ")
         d = difference(study, "step", "rate", name)
         assert d is not None
         mean, low, high = (shown(value, name) for value in (d.mean, d.low, d.high))
