@@ -46,8 +46,8 @@ def _trained(study: StudyData) -> str:
     planned, left = len(study.arms) * len(study.replicates), len(study.unfinished())
     said = f"{len(study.arms)} training methods (arms) on the same data, networks and seeds"
     if not left:
-        many = len(study.replicates)
-        return f"{said}, each trained {many} times: {planned} runs, all of them finished."
+        each = f"each trained {len(study.replicates)} times"
+        return f"{said}, {each}: {planned} runs, all of them finished."
     counts = sorted({len(study.finished(arm.name)) for arm in study.arms})
     many = f"{counts[0]} to {counts[-1]}" if counts[1:] else f"{counts[0]}"
     return (
