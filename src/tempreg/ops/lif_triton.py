@@ -11,7 +11,8 @@ LIF up to UNROLLED timesteps; beyond, what is kept adds 2 (ceil(T / CHUNK) - 1) 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple, final
 
 import torch
 import triton
@@ -29,20 +30,32 @@ KEEPS = True
 """`forward` can keep states for `backward`; see `lif_autograd.LIFFunction`."""
 
 LAUNCH = {"num_warps": 4, "enable_fp_fusion": False}
+Made = tuple[Tensor, Tensor, Tensor]
 
 
-def _common(x: Tensor, tau: Tensor | None, fixed: float, spec: LIFSpec) -> dict[str, Any]:
-    """Compile-time arguments that both kernels take."""
-    number = None if tau is not None else fixed
-    return {
-        "STEPS": len(x) if len(x) <= UNROLLED else None,
-        "TAU": number,
-        "LAYER": layer(spec, number),
-        "STATE": tl.float64 if x.dtype == torch.float64 else tl.float32,
-        "BLOCK": block(x.dtype),
-        "CHUNK": CHUNK,
-        **LAUNCH,
-    }
+@final
+class _Given(NamedTuple):
+    """What both passes are given, as `forward` is; tau is None where it is the number `fixed`."""
+
+    x: Tensor
+    v0: Tensor | None
+    tau: Tensor | None
+    fixed: float
+    spec: LIFSpec
+
+    @property
+    def constants(self) -> dict[str, Any]:
+        """Compile-time arguments that both kernels take."""
+        number = None if self.tau is not None else self.fixed
+        return {
+            "STEPS": len(self.x) if len(self.x) <= UNROLLED else None,
+            "TAU": number,
+            "LAYER": layer(self.spec, number),
+            "STATE": tl.float64 if self.x.dtype == torch.float64 else tl.float32,
+            "BLOCK": block(self.x.dtype),
+            "CHUNK": CHUNK,
+            **LAUNCH,
+        }
 
 
 def layer(spec: LIFSpec, tau: float | None) -> tuple[Any, ...]:
@@ -70,7 +83,7 @@ def forward(
     """Spikes and last state, which is empty where it isn't wanted; with `keep`, states besides,
     from which `backward` begins, empty where it needs none."""
     made: tuple[Tensor, ...] = torch.ops.tempreg.lif_triton_forward(
-        x, v0, *_split(tau), last, keep, *spec
+        x, v0, *_split(tau), *spec, last, keep
     )
     return made if keep else made[:2]
 
@@ -91,7 +104,7 @@ def backward(
     `kept`, it is run once more, where that is needed.
     """
     gx, gv0, gtau = torch.ops.tempreg.lif_triton_backward(
-        gs, gv, x, v0, *_split(tau), rest, kept, *spec
+        x, v0, *_split(tau), *spec, gs, gv, rest, kept
     )
     return (gx, gv0, gtau) if rest else (gx,)
 
@@ -100,24 +113,15 @@ def _split(tau: Tensor | float) -> tuple[Tensor | None, float]:
     return (tau, 0.0) if isinstance(tau, Tensor) else (None, tau)
 
 
-def _launch_forward(
-    x: Tensor,
-    v0: Tensor | None,
-    tau: Tensor | None,
-    fixed: float,
-    last: bool,
-    keep: bool,
-    *spec: Any,
-) -> tuple[Tensor, Tensor, Tensor]:
-    s, v, kept = _forward_results(x, v0, tau, fixed, last, keep, *spec)
-    x, x_step = planes(x)
-    neurons = x[0].numel()
-    keywords = _common(x, tau, fixed, LIFSpec(*spec))
+def _launch_forward(given: _Given, made: Made, last: bool, keep: bool) -> None:
+    s, v, kept = made
+    x, x_step = planes(given.x)
+    neurons, keywords = x[0].numel(), given.constants
     with torch.cuda.device_of(x):  # Triton launches on the current device
         forward_kernel[(triton.cdiv(neurons, keywords["BLOCK"]),)](
             x,
-            _ordered(v0, x),
-            tau,
+            _ordered(given.v0, x),
+            given.tau,
             s,
             v if last else None,
             kept if kept.numel() else None,
@@ -126,34 +130,26 @@ def _launch_forward(
             x_step,
             **keywords,
         )
-    return s, v, kept
 
 
 def _launch_backward(
-    gs: Tensor,
-    gv: Tensor | None,
-    x: Tensor,
-    v0: Tensor | None,
-    tau: Tensor | None,
-    fixed: float,
-    rest: bool,
-    kept: Tensor | None,
-    *spec: Any,
-) -> tuple[Tensor, Tensor, Tensor]:
-    gx, gv0, gtau = _backward_results(gs, gv, x, v0, tau, fixed, rest, kept, *spec)
-    if kept is None and len(x) > UNROLLED:
-        kept = _launch_forward(x, v0, tau, fixed, False, True, *spec)[2]
-    x, x_step = planes(x)
+    given: _Given, made: Made, gs: Tensor, gv: Tensor | None, rest: bool, kept: Tensor | None
+) -> None:
+    gx, gv0, gtau = made
+    if kept is None and len(given.x) > UNROLLED:
+        again = _forward_results(given, False, True)
+        _launch_forward(given, again, False, True)
+        kept = again[2]
+    x, x_step = planes(given.x)
     gs, g_step = _ordered_in_time(gs, x)
-    neurons = x[0].numel()
-    keywords = _common(x, tau, fixed, LIFSpec(*spec))
+    neurons, keywords = x[0].numel(), given.constants
     with torch.cuda.device_of(x):
         backward_kernel[(triton.cdiv(neurons, keywords["BLOCK"]),)](
             gs,
             _ordered(gv, x),
             x,
-            _ordered(v0, x),
-            tau,
+            _ordered(given.v0, x),
+            given.tau,
             gx,
             gv0 if gv0.shape == x.shape[1:] else None,
             gtau if gtau.shape == x.shape[1:] else None,
@@ -164,7 +160,6 @@ def _launch_backward(
             g_step,
             **keywords,
         )
-    return gx, gv0, gtau
 
 
 def _state(dtype: torch.dtype) -> torch.dtype:
@@ -199,48 +194,57 @@ def _of_a_step(x: Tensor, wanted: bool) -> Tensor:
     return torch.empty_strided(x.shape[1:], order(x), dtype=_state(x.dtype), device=x.device)
 
 
-def _forward_results(
-    x: Tensor,
-    v0: Tensor | None,
-    tau: Tensor | None,
-    fixed: float,
-    last: bool,
-    keep: bool,
-    *_: Any,
-) -> tuple[Tensor, Tensor, Tensor]:
+def _forward_results(given: _Given, last: bool, keep: bool) -> Made:
+    x = given.x
     chunks = -(-len(x) // CHUNK) - 1 if keep and len(x) > UNROLLED else 0
     kept = x.new_empty((chunks, x.shape[1:].numel()), dtype=_state(x.dtype))
     return _in_time(x), _of_a_step(x, last), kept
 
 
-def _backward_results(
-    gs: Tensor,
-    gv: Tensor | None,
-    x: Tensor,
-    v0: Tensor | None,
-    tau: Tensor | None,
-    fixed: float,
-    rest: bool,
-    *_: Any,
-) -> tuple[Tensor, Tensor, Tensor]:
-    of_v0, of_tau = (_of_a_step(x, rest and given is not None) for given in (v0, tau))
+def _backward_results(given: _Given, gs: Tensor, gv: Tensor | None, rest: bool, *_: Any) -> Made:
+    x = given.x
+    of_v0, of_tau = (_of_a_step(x, rest and one is not None) for one in (given.v0, given.tau))
     return _in_time(x), of_v0, of_tau
 
 
-# Operators that torch.compile does not look into. As bare launches it would compile the
-# kernels itself, without enable_fp_fusion=False, and stop at the device guard.
 _library = torch.library.Library("tempreg", "FRAGMENT")
-_TENSORS = "Tensor x, Tensor? v0, Tensor? tau, float fixed"
-_SPEC = "float v_threshold, float? v_reset, str surrogate, float surrogate_param, bool detach"
-_library.define(
-    f"lif_triton_forward({_TENSORS}, bool last, bool keep, {_SPEC}) -> (Tensor, Tensor, Tensor)"
+_GIVEN = (
+    "Tensor x, Tensor? v0, Tensor? tau, float fixed, "
+    "float v_threshold, float? v_reset, str surrogate, float surrogate_param, bool detach"
 )
-_library.define(
-    f"lif_triton_backward(Tensor gs, Tensor? gv, {_TENSORS}, bool rest, Tensor? kept, {_SPEC})"
-    " -> (Tensor, Tensor, Tensor)"
+
+
+def _operator(
+    name: str, more: str, results: Callable[..., Made], launch: Callable[..., None]
+) -> None:
+    """An operator that torch.compile does not look into. As bare launches it would compile the
+    kernels itself, without enable_fp_fusion=False, and stop at the device guard."""
+    _library.define(f"{name}({_GIVEN}, {more}) -> (Tensor, Tensor, Tensor)")
+
+    def unpacked(flat: tuple[Any, ...]) -> tuple[_Given, tuple[Any, ...]]:
+        x, v0, tau, fixed, *others = flat
+        constants, rest = others[: len(LIFSpec._fields)], others[len(LIFSpec._fields) :]
+        return _Given(x, v0, tau, fixed, LIFSpec(*constants)), tuple(rest)
+
+    def made(*flat: Any) -> Made:
+        given, others = unpacked(flat)
+        return results(given, *others)
+
+    def run(*flat: Any) -> Made:
+        found = made(*flat)
+        given, others = unpacked(flat)
+        launch(given, found, *others)
+        return found
+
+    for key in ("CUDA", "CPU"):  # on CPU tensors Triton's interpreter runs it
+        _library.impl(name, run, key)
+    torch.library.register_fake(f"tempreg::{name}")(made)
+
+
+_operator("lif_triton_forward", "bool last, bool keep", _forward_results, _launch_forward)
+_operator(
+    "lif_triton_backward",
+    "Tensor gs, Tensor? gv, bool rest, Tensor? kept",
+    _backward_results,
+    _launch_backward,
 )
-for _key in ("CUDA", "CPU"):  # on CPU tensors Triton's interpreter runs them
-    _library.impl("lif_triton_forward", _launch_forward, _key)
-    _library.impl("lif_triton_backward", _launch_backward, _key)
-torch.library.register_fake("tempreg::lif_triton_forward")(_forward_results)
-torch.library.register_fake("tempreg::lif_triton_backward")(_backward_results)

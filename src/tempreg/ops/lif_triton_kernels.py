@@ -182,7 +182,8 @@ def _back_in_chunks(
     x,
     gx,
     kept,
-    first,
+    v0,
+    n,
     g,
     tau,
     mask,
@@ -194,15 +195,18 @@ def _back_in_chunks(
     CHUNK: tl.constexpr,
     OF_TAU: tl.constexpr,
 ):
-    """The same for any T, with v before the `first` chunk, and before every other in `kept`."""
+    """The same for any T, of the neurons n, with v before every chunk but the first in `kept`.
+
+    What steps is the address of neuron 0. Where the addresses of all n do, Triton hands them from
+    thread to thread for each wide load, through shared memory, with a barrier.
+    """
     g_tau = tl.zeros_like(g)
     chunks = (T + CHUNK - 1) // CHUNK
-    for t in range(chunks * CHUNK):  # to the end of the last one
-        x += x_step
-        gs += g_step
-        gx += N
-        if (t % CHUNK == 0) & (t > 0):
-            kept += N
+    far = chunks.to(tl.int64)
+    x += far * CHUNK * x_step  # to the end of the last one
+    gs += far * CHUNK * g_step
+    gx += far * CHUNK * N
+    kept += (far - 1) * N
     for c in range(chunks):
         left = T - (chunks - 1 - c) * CHUNK  # timesteps from this chunk's first one to the end
         kept -= N
@@ -211,18 +215,20 @@ def _back_in_chunks(
         currents = ()
         at = x
         for k in tl.static_range(CHUNK):
-            currents = currents + (loaded(at, mask & (k < left), g.dtype),)
+            currents = currents + (loaded(at + n, mask & (k < left), g.dtype),)
             at += x_step
         later = c + 1 < chunks
-        v = tl.where(later, tl.load(kept, mask=mask & later, other=0.0), first)
+        v = tl.load(kept + n, mask=mask & later, other=0.0)
+        if v0 is not None:
+            v = tl.where(later, v, tl.load(v0 + n, mask=mask & (c + 1 == chunks), other=0.0))
         hs, befores = _once_more(currents, v, tau, LAYER, CHUNK)
         for i in tl.static_range(CHUNK):
             gs -= g_step
             gx -= N
             inside = CHUNK - 1 - i < left
-            upstream = loaded(gs, mask & inside, g.dtype)
+            upstream = loaded(gs + n, mask & inside, g.dtype)
             gh = current_gradient(upstream, g, hs[CHUNK - 1 - i], LAYER)
-            tl.store(gx, gh.to(gx.dtype.element_ty), mask=mask & inside)
+            tl.store(gx + n, gh.to(gx.dtype.element_ty), mask=mask & inside)
             gh = decayed(gh, tau, LAYER)
             if OF_TAU:
                 g_tau -= tl.where(inside, gh * befores[CHUNK - 1 - i], 0.0)
@@ -258,19 +264,17 @@ def backward_kernel(
     """
     n = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     mask = n < N
-    x, gs, gx = x + n, gs + n, gx + n
     by = number(tau, TAU, STATE)
-    v = loaded_or_zero(v0, n, mask, BLOCK, STATE)
     g = loaded_or_zero(gv, n, mask, BLOCK, STATE)
     OF_TAU: tl.constexpr = gtau is not None
     if STEPS is not None:
+        v = loaded_or_zero(v0, n, mask, BLOCK, STATE)
         g, g_tau = _back_unrolled(
-            gs, x, gx, v, g, by, mask, N, x_step, g_step, LAYER, STEPS, OF_TAU
+            gs + n, x + n, gx + n, v, g, by, mask, N, x_step, g_step, LAYER, STEPS, OF_TAU
         )
     else:
-        kept += n
         g, g_tau = _back_in_chunks(
-            gs, x, gx, kept, v, g, by, mask, T, N, x_step, g_step, LAYER, CHUNK, OF_TAU
+            gs, x, gx, kept, v0, n, g, by, mask, T, N, x_step, g_step, LAYER, CHUNK, OF_TAU
         )
     if gv0 is not None:
         tl.store(gv0 + n, g, mask=mask)
