@@ -10,7 +10,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, final
@@ -94,6 +94,22 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def link_out(folder: Path, names: Iterable[str]) -> str | None:
+    """A sentence on the first of these paths in `folder` that is a link out of it, else None.
+
+    Whoever gives the folder to somebody chooses where its links lead. * is as in `Path.glob`.
+    """
+    whole = folder.resolve()
+    for name in names:
+        for path in sorted(folder.glob(name)) if "*" in name else [folder / name]:
+            if path.is_symlink() and not path.resolve().is_relative_to(whole):
+                return (
+                    f"{path} is a link out of {folder}, through which nothing is written: put what "
+                    "it leads to in its place"
+                )
+    return None
+
+
 def as_word(path: Path) -> str:
     """A path as a word of a command, where one that begins with "-" would be an option."""
     word = str(path)
@@ -122,9 +138,10 @@ def exclusive(path: Path) -> Iterator[None]:
 
     Raises:
         Busy: another process holds it. Windows has no such lock here, and nothing is checked.
-        OSError: the file can't be written.
+        OSError: the file can't be written, or is a link, which may lead anywhere.
     """
-    with path.open("w") as lock:
+    how = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    with open(path, "r+", opener=lambda name, _: os.open(name, how, 0o666)) as lock:
         if sys.platform != "win32":
             import fcntl
 

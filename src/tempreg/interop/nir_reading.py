@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, final
 
+from tempreg.data.formats.hdf5_links import elsewhere
 from tempreg.errors import PackageMissing, RequestError, one_line, out_of_memory, to_install
 
 DAMAGED = (
@@ -23,6 +24,8 @@ DAMAGED = (
 """What h5py, nir and torch raise of files that aren't as they should be."""
 _MOST_BYTES = 4 * 2**30
 """Of all numbers of a graph; a file of a few bytes can claim any number."""
+_MOST_DEPTH, _MOST_ENTRIES = 32, 1_000_000
+"""Of groups in each other, and of groups and data sets."""
 
 
 @final
@@ -44,7 +47,7 @@ def read_graph(path: Path) -> Any:
     if not path.is_file():
         raise NIRError(f"there is no file {path}")
     try:
-        _refuse_many(path)
+        _refuse_odd(path)
         graph = nir.read(path)
     except DAMAGED as error:
         if isinstance(error, NIRError) or out_of_memory(error):
@@ -56,22 +59,35 @@ def read_graph(path: Path) -> Any:
     return graph
 
 
-def _refuse_many(path: Path) -> None:
-    """NIRError where a file says that it has more numbers than can be read."""
+def _refuse_odd(path: Path) -> None:
+    """NIRError for numbers in other files, more of them than can be read, or nodes in a circle.
+
+    What nir reads is counted each time that a link leads to it, as nir reads it.
+    """
     import h5py  # a requirement of nir's
 
-    sizes: dict[str, int] = {}
-
-    def note(name: str, held: Any) -> None:
-        if isinstance(held, h5py.Dataset) and held.shape is not None:
-            sizes[name] = prod(held.shape) * held.dtype.itemsize
-
+    whole, largest, entries = 0, (0, ""), 0
     with h5py.File(path, "r") as file:
-        file.visititems(note)
-    if sum(sizes.values()) > _MOST_BYTES:
-        name = max(sizes, key=lambda each: sizes[each])
+        if told := elsewhere(file):
+            raise NIRError(f"{path}: {told}")
+        groups: list[tuple[Any, str, int]] = [(file, "", 0)]
+        while groups:
+            group, place, depth = groups.pop()
+            entries += len(group)
+            if depth > _MOST_DEPTH or entries > _MOST_ENTRIES:
+                raise NIRError(
+                    f"{path} has more than {_MOST_DEPTH} groups in each other or "
+                    f"{_MOST_ENTRIES:,} entries, or a link in a circle: no graph that can be read"
+                )
+            for name, held in group.items():
+                if isinstance(held, h5py.Group):
+                    groups.append((held, f"{place}{name}/", depth + 1))
+                elif isinstance(held, h5py.Dataset) and held.shape is not None:
+                    size = prod(held.shape) * held.dtype.itemsize
+                    whole, largest = whole + size, max(largest, (size, f"{place}{name}"))
+    if whole > _MOST_BYTES:
         raise NIRError(
-            f"{path} declares {sum(sizes.values()):,} bytes of numbers, most of them in {name}, "
+            f"{path} declares {whole:,} bytes of numbers, most of them in {largest[1]}, "
             "more than can be read"
         )
 

@@ -127,6 +127,7 @@ def _material(
 ) -> Material:
     """The run with its samples drawn."""
     run = RunDirectory(path)
+    run.refuse_links()
     run.check_run(finished=True)
     epoch = finished_summary(run).get("kept_epoch")
     config, data, model, objective = load_run(

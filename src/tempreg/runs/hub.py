@@ -21,7 +21,7 @@ from tempreg.config import RunConfig, config_from_dict, config_to_dict, read_con
 from tempreg.data import DataSet
 from tempreg.data.single import described
 from tempreg.errors import RequestError
-from tempreg.files import naming, replacing, write_json, write_text
+from tempreg.files import link_out, naming, replacing, write_json, write_text
 from tempreg.report.model_card import published_card
 from tempreg.runs.own.trust import NIR
 from tempreg.runs.places import without_places
@@ -54,6 +54,8 @@ def write_hub(path: Path, out: Path | None) -> list[str]:
                 f"the run in {path} has no {file.name}, which the folder is made of: restore it, "
                 "or train the run again"
             )
+    if out is None and (told := link_out(path, [folder.name])):
+        raise RunDirectoryError(told)
     _check_folder(folder)
     settings = config_to_dict(read_config(run.config))
     graph = _graph(path, settings["model"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
 
-from tempreg.files import Busy, as_word, exclusive, write_json, write_text
+from tempreg.files import Busy, as_word, exclusive, link_out, write_json, write_text
 from tempreg.runs.own.trust import NOTHING, Trust, trust_flags
 from tempreg.study.analysed import left_to_analyse, note_analysed
 from tempreg.study.files import BASE, CHOSEN, TRIALS
@@ -27,6 +27,18 @@ from tempreg.training.interrupt import Interrupted, StopRequest, stop_on_signal
 from tempreg.training.run_directory import RunDirectory
 
 POLL_SECONDS = 0.2
+_IN_PLACE = (
+    ".lock",
+    "runs",
+    "trials",
+    "slurm",
+    "slurm/logs",
+    "runs/*",
+    "trials/*",
+    "runs/*/*",
+    "trials/*/*",
+)
+"""What isn't replaced as a whole when it is written to."""
 
 
 @final
@@ -232,6 +244,8 @@ def locked(root: Path) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             root.mkdir(parents=True, exist_ok=True)
+            if told := link_out(root, _IN_PLACE):
+                raise StudyError(told)
             stack.enter_context(exclusive(root / ".lock"))
         except Busy:
             raise StudyError(

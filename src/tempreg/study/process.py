@@ -52,6 +52,7 @@ class Process:
     def _launch(self) -> None:
         words = self._commands.pop(0)
         self._phase = words[0]
+        log_file(self.run).unlink(missing_ok=True)  # it may be a link
         self._log = log_file(self.run).open("w", encoding="utf-8")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tempreg", *words],

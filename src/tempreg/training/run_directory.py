@@ -34,6 +34,7 @@ from tempreg.files import (
     TEMPORARY_SUFFIX,
     Busy,
     exclusive,
+    link_out,
     naming,
     replacing,
     write_json,
@@ -43,6 +44,8 @@ from tempreg.files import (
 # What a run that was killed before its config.yaml existed may have left behind, but for
 # hidden files and an empty folder of checkpoints.
 _BEGUN = {"environment.json", "data.json", "metrics.jsonl"}
+_IN_PLACE = (".lock", "metrics.jsonl", "checkpoints", "analysis", "tensorboard")
+"""What isn't replaced as a whole when it is written to."""
 
 
 _DECIDES_BITS = {
@@ -115,6 +118,11 @@ class RunDirectory:
                 f"the run in {self.path} is not finished: it has no model.safetensors; continue "
                 "it with `tempreg train --resume --out ...`"
             )
+
+    def refuse_links(self) -> None:
+        """RunDirectoryError where what is written in its place is a link out of the folder."""
+        if told := link_out(self.path, _IN_PLACE):
+            raise RunDirectoryError(told)
 
     def create(self, config: str, environment: dict[str, Any], data: dict[str, Any]) -> None:
         """Begin a run in its folder: what is known beforehand, config.yaml last."""
@@ -206,6 +214,7 @@ class RunDirectory:
         with ExitStack() as stack:
             try:
                 self.path.mkdir(parents=True, exist_ok=True)
+                self.refuse_links()
                 stack.enter_context(exclusive(self.path / ".lock"))
             except Busy:
                 raise RunDirectoryError(

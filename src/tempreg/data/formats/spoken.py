@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.data.errors import DataError
+from tempreg.data.formats.hdf5_links import elsewhere
 from tempreg.data.frames.recordings import Recordings
 from tempreg.errors import to_install
 
@@ -179,6 +180,11 @@ def _opened(path: Path) -> _Opened:
     except ModuleNotFoundError:
         raise DataError(f"{path} needs h5py: {to_install('events')}") from None
     try:
-        return _Opened(path, h5py.File(path, "r"))
+        file = h5py.File(path, "r")
+        told = elsewhere(file)
     except (OSError, RuntimeError) as error:
         raise DataError(f"{path} is no HDF5 file, or a damaged one: {error}") from None
+    if told is not None:
+        file.close()
+        raise DataError(f"{path}: {told}")
+    return _Opened(path, file)

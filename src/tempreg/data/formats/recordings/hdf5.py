@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.data.errors import DataError
+from tempreg.data.formats.hdf5_links import elsewhere
 from tempreg.data.formats.recordings.arrays import chosen, from_array, from_columns
 from tempreg.data.formats.recordings.recording import MOST_BYTES, Recording
 from tempreg.errors import to_install
@@ -37,6 +38,8 @@ def read_h5(path: Path) -> Recording:
         raise DataError(f"{path} is no HDF5 file, or a damaged one: {error}") from None
     with file:
         try:
+            if told := elsewhere(file):
+                raise DataError(f"{path}: {told}")
             return _recording(path, file, h5py)
         except (OSError, KeyError, RuntimeError) as error:
             raise DataError(f"{path} is an HDF5 file, but a damaged one: {error}") from None
