@@ -37,7 +37,7 @@ test: $(VENV)/.dev
 audit-models: $(VENV)/.dev
 	$(BIN)/python tools/audit_models.py
 
-# Every command on a device that isn't there: a minute or two.
+# Every command, and a dry run of gpu-check, on a device that isn't there: minutes.
 test-device: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/device
 

@@ -141,6 +141,31 @@ def _register(register: Callable[..., None]) -> None:
             return bool(_present)
 
     register(NAME, backend_module=Module(), hook=Hook())
+    fallback = torch.library.Library("_", "IMPL", "AutocastPrivateUse1")
+    fallback.fallback(torch.library.fallthrough_kernel)
+    products = torch.library.Library("aten", "IMPL", "AutocastPrivateUse1")
+    for name in _IN_HALF:
+        products.impl(name, _in_half(getattr(torch.ops.aten, name).default))
+    _libraries.extend((fallback, products))
+
+
+_IN_HALF = ("conv2d", "linear", "matmul", "mm", "addmm", "bmm")
+"""What autocast computes in half precision; the rest takes what it is given."""
+_libraries: list[Any] = []
+"""Which must not be collected."""
+_AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)
+
+
+def _in_half(operation: Any) -> Callable[..., Any]:
+    def cast(x: Any) -> Any:
+        here = isinstance(x, Tensor) and x.dtype in (torch.float32, torch.float16, torch.bfloat16)
+        return x.to(torch.get_autocast_dtype(NAME)) if here else x
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with torch._C._ExcludeDispatchKeyGuard(_AUTOCAST):
+            return operation(*tree_map(cast, args), **tree_map(cast, kwargs))
+
+    return run
 
 
 @contextmanager

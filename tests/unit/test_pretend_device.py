@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,6 @@ from tempreg.objectives import (
     Making,
     Objective,
     RateLoss,
-    StepLoss,
-    TRTLoss,
     named_objective,
 )
 from tempreg.objectives.base import one_hot
@@ -35,6 +33,7 @@ from tempreg.options.terms import ALIASES, TERMS, parse_objective
 from tempreg.runs import analyze
 from tempreg.runs.page import write_run_report
 from tempreg.training.checkpoint import save_weights
+from tests.every_analysis import ANALYSES, CLASSES, STEPS, Small
 from tests.pretend_device import PretendDevice, pretend_device
 from tests.pretend_runs import computing_there
 from tests.spoilt import arrays
@@ -88,9 +87,6 @@ def there_it_computes_what_the_cpu_computes(device: PretendDevice) -> None:
     assert {"operation", "to device", "to cpu", "waits"} == set(seen)
 
 
-STEPS, CLASSES = 3, 3
-
-
 def data(device: PretendDevice, samples: int = 5) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     x = torch.randint(0, 3, (STEPS, samples, 2, 8, 8), generator=generator).float()
@@ -103,50 +99,6 @@ def network(neuron: str = "lif", backend: str = "eager") -> SpikingNetwork:
         "csnn", num_classes=CLASSES, in_channels=2, num_steps=STEPS, input_size=8, tau=1.5,
         channels=(4, 6), neuron=neuron, backend=backend,
     )  # fmt: skip
-
-
-class Small(nn.Module):
-    """[B, 2, 2, 2] or [T, B, 2, 2, 2] to logits [T, B, classes]. Final."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.first, self.head = nn.Linear(8, 4), nn.Linear(4, CLASSES)
-        self.neurons = LIF(backend="eager")
-
-    def forward(self, x: Tensor) -> Tensor:
-        current = self.first(x.flatten(-3))
-        spikes = self.neurons(current if x.ndim == 5 else current.expand(STEPS, -1, -1))
-        logits: Tensor = self.head(spikes)
-        return logits
-
-
-ANALYSES: dict[str, Callable[[Any, Tensor, Tensor], Any]] = {
-    "anytime": analysis.anytime,
-    "early_exits": lambda model, x, y: analysis.early_exits(
-        *(many := (model(x).detach().repeat(1, 4, 1), y.repeat(4))), calibration=many, risks=(0.3,)
-    ),
-    "early_robustness": analysis.early_robustness,
-    "fisher_information": lambda *a: [
-        analysis.fisher_information(*a, estimator=e, labels=labels, draws=2, resamples=10)
-        for e in ("exact", "signs", "batch")
-        for labels in ("true", "sampled")
-    ],
-    "flatness": lambda *a: analysis.flatness(
-        *a, points=3, plane_points=3, sigmas=(0.1,), draws=1, rhos=(0.1,), ascent_steps=1,
-        calibration=a[1:], gains=True,
-    ),
-    "generalization_gap": lambda model, x, y: analysis.generalization_gap(model, (x, y), (x, y)),
-    "linear_probes": lambda model, x, y: analysis.linear_probes(model, (x, y), (x, y)),
-    "own_gradients": lambda model, x, y: analysis.own_gradients({1: model}, x, y, TRTLoss(model)),
-    "spikes": lambda model, x, y: analysis.spikes(model, x),
-    "step_transfer": lambda model, x, y: analysis.step_transfer(
-        lambda steps: (model, x[:steps], y), [1, 3]
-    ),
-    "surrogate_curvature": lambda *a: analysis.surrogate_curvature(*a, probes=1),
-    "temporal_gradients": lambda *a: analysis.temporal_gradients(*a, TRTLoss(a[0])),
-    "weight_gradients_by_step": lambda *a: analysis.weight_gradients_by_step(*a, StepLoss()),
-}  # fmt: skip
 
 
 def there_no_analysis_is_left_out() -> None:

@@ -1,26 +1,31 @@
-"""`make gpu-check` where there is no GPU: its parts on the CPU, and when it stops."""
+"""`make gpu-check` where there is no GPU: what it says, what it notices, and when it stops.
+
+Its dry run is in tests/device.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, final
 
 import pytest
+import torch
 from benchmarks import gpu_check
-from benchmarks.gpu import correctness, times
+from benchmarks.gpu import correctness, peers
+from benchmarks.gpu.device import Device, Work
 
-from tempreg.bench.results import COLUMNS
 from tests.conftest import needs_compiler
 
 ROOT = Path(__file__).parents[3]
 
 
 def test_without_a_gpu_it_says_so_and_writes_nothing(tmp_path: Path) -> None:
-    if __import__("torch").cuda.is_available():
+    if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     words = [sys.executable, "-m", "benchmarks.gpu_check", "--out", str(tmp_path / "a.jsonl")]
     child = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -29,32 +34,48 @@ def test_without_a_gpu_it_says_so_and_writes_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@needs_compiler
-def test_what_it_checks_holds_on_a_cpu() -> None:
-    found = list(correctness.checks("cpu"))
-    assert [what for what, ok, _ in found if not ok] == []
-    assert {"penalty torch.float64", "analysis fisher", "lif torch.float32 T 17"} <= {
-        what for what, _, _ in found
-    }
+@final
+class Here(Device):
+    """The CPU and its kernels. Final."""
+
+    place, small, setting, backend = torch.device("cpu"), True, "cpu", "compiled"
+    halves = ()
+
+    def name(self) -> str:
+        return "here"
+
+    def finish(self) -> None: ...
+
+    def free(self) -> float:
+        return 0.0
+
+    def peak(self, work: Work) -> float:
+        raise AssertionError
+
+    def waits(self, work: Work) -> list[str]:
+        raise AssertionError
+
+    def spent(self, work: Work) -> list[tuple[str, float, int]]:
+        raise AssertionError
 
 
 @needs_compiler
 def test_it_notices_a_kernel_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(ok for _, ok, _ in correctness._lif(Here()))
     right = correctness.lif
     monkeypatch.setattr(correctness, "lif", lambda x, **rest: right(x * 1.01, **rest))
-    failed = {what for what, ok, _ in correctness._lif("cpu") if not ok}
+    failed = {what for what, ok, _ in correctness._lif(Here()) if not ok}
     assert "lif torch.float32 T 4" in failed
 
 
-@needs_compiler
-def test_times_are_rows_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(times, "ROUNDS", 2)
-    rows = times.rows("cpu")
-    assert {row.part for row in rows} == {"gpu_lif", "gpu_penalty", "gpu_step"}
-    assert all(isinstance(row.a_value, float) and row.a_value > 0 for row in rows)
-    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
-    assert all(f"<!-- table: {row.part}, {row.measure} -->" in page for row in rows)
-    assert set(vars(rows[0])) == set(COLUMNS)
+def test_peers_that_cannot_run_are_left_out_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = SimpleNamespace(returncode=1, stderr="one\nno kernels for this GPU\n", stdout="")
+    monkeypatch.setattr(peers.subprocess, "run", lambda *_, **__: ended)
+    said = {line["what"]: line["left out"] for line in peers.peers("cuda")}
+    assert said.keys() == peers.WAYS.keys()
+    assert said["loop in plain torch"] == "no kernels for this GPU"
+    if importlib.util.find_spec("spikingjelly") is None:
+        assert said["SpikingJelly, triton"] == "spikingjelly is not installed"
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any]) -> list[str]:
@@ -74,11 +95,11 @@ def scripted(monkeypatch: pytest.MonkeyPatch, answers: dict[str, Any]) -> list[s
 
 
 @pytest.mark.parametrize(("answers", "parts", "code"), [
-    ({}, [*gpu_check.TIME_OUTS], 0),
+    ({}, [*gpu_check.PARTS], 0),
     ({"correctness": '{"what": "x", "ok": false}\n'}, ["correctness"], 1),
     ({"correctness": ""}, ["correctness"], 1),  # it said nothing at all
     ({"correctness": None}, ["correctness"], 1),  # it took too long
-    ({"times": None}, [*gpu_check.TIME_OUTS], 1),
+    ({"times": None}, [*gpu_check.PARTS], 1),
 ], ids=str)  # fmt: skip
 def test_it_stops_where_correctness_fails(
     answers: dict[str, Any], parts: list[str], code: int, tmp_path: Path,
@@ -89,8 +110,11 @@ def test_it_stops_where_correctness_fails(
     monkeypatch.setattr(sys, "argv", ["gpu_check", "--dry-run", "--out", str(out)])
     assert gpu_check.main() == code
     assert begun == parts
-    assert [json.loads(line)["part"] for line in out.read_text().splitlines()][-1] == parts[-1]
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert lines[-1]["part"] == parts[-1]
+    assert all(line["dry run"] is True for line in lines)
 
 
 def test_it_fits_into_eight_minutes() -> None:
-    assert sum(gpu_check.TIME_OUTS.values()) < 480
+    assert sum(gpu_check.TIME_OUTS.values()) + 2 * gpu_check.LEFT <= gpu_check.TOTAL < 480
+    assert peers.SECONDS * len(peers.WAYS) <= gpu_check.TIME_OUTS["peers"]
