@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import re
+import threading
 from collections.abc import Callable
 from typing import Any, final
 
@@ -22,6 +23,9 @@ ELEMENTS = {torch.float32: "float", torch.float64: "double"}
 """What kernels are compiled for."""
 SCRATCH_BYTES = 512 * 1024
 """A thread's room for the membrane potentials of one block: it should fit a level-2 cache."""
+
+
+_ROOM = threading.local()
 
 
 @final
@@ -64,7 +68,14 @@ def threads_for(elements: int, start: int = 65_536) -> int:
 
 
 def room_for(x: Tensor, steps: int, neurons: int, threads: int, most: int) -> tuple[Tensor, int]:
-    """Room for each thread's membrane potentials of a block, in the dtype of x; and its size."""
+    """Room for each thread's membrane potentials of a block, in the dtype of x; and its size.
+
+    It is held from one call to the next, for to get it anew took as long as a small layer's pass,
+    and lent until the next call of the same Python thread.
+    """
     fitting = max(16, SCRATCH_BYTES // (x.element_size() * steps))
     block = max(1, min(most, fitting, -(-neurons // threads)))
-    return x.new_empty(threads * steps * block), block
+    size, held = threads * steps * block, getattr(_ROOM, "tensors", {})
+    if x.dtype not in held or len(held[x.dtype]) < size:
+        _ROOM.tensors = held | {x.dtype: torch.empty(size, dtype=x.dtype)}
+    return _ROOM.tensors[x.dtype], block

@@ -22,6 +22,7 @@ from tempreg.errors import RequestError
 from tempreg.ops import cbuild, lif_eager
 from tempreg.ops.lif_autograd import LIFFunction
 from tempreg.ops.lif_reference import lif_reference
+from tempreg.ops.mapping import call
 from tempreg.ops.spec import LIFSpec
 from tempreg.ops.trial import TrialFailed, tried
 from tempreg.options.neuron import Backend
@@ -154,11 +155,13 @@ def lif(
     name = resolve_backend(backend, x.device.type)
     module = None if name == "reference" else _MODULES[backend, x.device.type]
     if getattr(module, "PLAIN", False):
-        keep = torch.is_grad_enabled() and any(
-            isinstance(given, Tensor) and given.requires_grad for given in (x, v0, tau)
+        keep = (
+            getattr(module, "KEEPS", False)
+            and torch.is_grad_enabled()
+            and any(isinstance(given, Tensor) and given.requires_grad for given in (x, v0, tau))
         )
-        spikes, v, *_ = LIFFunction.apply(x, v0, tau, spec, module, last, keep)
-        return spikes, v if last else None
+        spikes, *others = call(LIFFunction, x, v0, tau, spec, module, last, keep)
+        return spikes, others[0] if last else None
     out_dtype, x = x.dtype, x.to(dtype)
     v0 = x.new_zeros(()).expand(x.shape[1:]) if v0 is None else v0
     # A tensor, because CUDA divides by a plain number through its rounded reciprocal.
@@ -167,5 +170,5 @@ def lif(
     if module is None:
         spikes, v = lif_reference(x, v0, tau, spec)
     else:
-        spikes, v = LIFFunction.apply(x, v0, tau, spec, module, True, False)
+        spikes, v = call(LIFFunction, x, v0, tau, spec, module, True, False)
     return spikes.to(out_dtype), v if last else None

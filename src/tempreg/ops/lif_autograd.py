@@ -37,11 +37,12 @@ def _refuse_mapped_tau(dim: int | None) -> None:
 @final
 @signed
 class LIFFunction(torch.autograd.Function):
-    """(x, v0, tau, spec, backend, last, keep) -> (spikes, last state, ...); once differentiable.
+    """(x, v0, tau, spec, backend, last, keep) -> (spikes, [last state], [kept]); once
+    differentiable.
 
-    A backend that is PLAIN takes None for a v0 of zeros and a number for tau, and leaves the last
-    state empty where `last` is False: where it isn't wanted. One that KEEPS gives a third tensor
-    where `keep` is True, for a gradient may be asked for; its backward pass gets it as `kept`.
+    The last state is given where it is wanted (`last`), and what is kept for the backward pass
+    where that may be asked for (`keep`), by a backend that KEEPS. One that is PLAIN takes None
+    for a v0 of zeros and a number for tau.
     """
 
     @staticmethod
@@ -55,17 +56,17 @@ class LIFFunction(torch.autograd.Function):
         keep: bool,
     ) -> tuple[Tensor, ...]:
         wanted = {} if last else {"last": False}
-        if keep and getattr(backend, "KEEPS", False):
+        if keep:
             wanted["keep"] = True
-        made: tuple[Tensor, ...] = backend.forward(x, v0, tau, spec, **wanted)
-        return made
+        spikes, state, *kept = backend.forward(x, v0, tau, spec, **wanted)
+        return (spikes, state, *kept) if last else (spikes, *kept)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, v0, tau, ctx.spec, ctx.backend, *_ = inputs
+        x, v0, tau, ctx.spec, ctx.backend, ctx.last, _ = inputs
         ctx.set_materialize_grads(False)  # the last state is seldom used: no zeros for it
         ctx.tau = None if isinstance(tau, Tensor) else tau
-        kept = output[2] if len(output) > 2 else None
+        kept = output[1 + ctx.last] if len(output) > 1 + ctx.last else None
         if kept is not None:
             ctx.mark_non_differentiable(kept)
         ctx.save_for_backward(x, v0, tau if isinstance(tau, Tensor) else None, kept)
@@ -74,7 +75,7 @@ class LIFFunction(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Any) -> tuple[Tensor | None, ...]:
         x, v0, tau, kept = ctx.saved_tensors
         tau = ctx.tau if tau is None else tau
-        gs, gv, *_ = grad_outputs
+        gs, gv = grad_outputs[0], grad_outputs[1] if ctx.last else None
         if gs is None and gv is None:
             return (None,) * 7
         gs = zeros(x) if gs is None else gs
@@ -90,11 +91,12 @@ class LIFFunction(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
-        x, v0, tau, spec, backend, *_ = args
+        x, v0, tau, spec, backend, last, _ = args  # states of a batch aren't kept
         _refuse_mapped_tau(in_dims[2])
         x = _fold_batch(info.batch_size, in_dims[0], x, 1)
         v0 = _fold_batch(info.batch_size, in_dims[1], v0, 0)
-        return LIFFunction.apply(x, v0, tau, spec, backend, True, False), (1, 0)
+        made = LIFFunction.apply(x, v0, tau, spec, backend, last, False)
+        return made, (1, 0)[: len(made)]
 
 
 @final

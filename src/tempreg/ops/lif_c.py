@@ -8,105 +8,141 @@ there for the equations and the shapes. An input that repeats over time (stride 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
-from tempreg.ops.ckernel import kernel, room_for, threads_for
+from tempreg.ops.ckernel import ELEMENTS, kernel, room_for, threads_for
 from tempreg.ops.layout import elements, rows
-from tempreg.ops.spec import LIFSpec
+from tempreg.ops.mapping import alone
+from tempreg.ops.spec import LIFSpec, split_tau
 
 PARALLEL_FROM = 32_768
 """Elements from which threads are worth starting."""
 
+PLAIN = True
+"""x may have half precision, v0 may be None for zeros, tau a number; see `dispatch.lif`."""
+
 _library = torch.library.Library("tempreg", "DEF")
 _SPEC = "float v_threshold, float? v_reset, int surrogate, float surrogate_param, bool detach"
-_library.define(f"lif_forward(Tensor x, Tensor v0, Tensor tau, {_SPEC}) -> (Tensor, Tensor)")
 _library.define(
-    f"lif_backward(Tensor gs, Tensor gv, Tensor x, Tensor v0, Tensor tau, {_SPEC}, bool rest)"
-    " -> (Tensor, Tensor, Tensor)"
+    f"lif_forward(Tensor x, Tensor? v0, Tensor? tau, float fixed, {_SPEC}) -> (Tensor, Tensor)"
+)
+_library.define(
+    "lif_backward(Tensor gs, Tensor? gv, Tensor x, Tensor? v0, Tensor? tau, float fixed, "
+    f"{_SPEC}, bool rest) -> (Tensor, Tensor, Tensor)"
 )
 
 
-def forward(x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec) -> tuple[Tensor, Tensor]:
-    """Spikes and last state."""
-    spikes, v = torch.ops.tempreg.lif_forward(x, v0, tau, *spec.coded)
-    return spikes, v
+def forward(
+    x: Tensor, v0: Tensor | None, tau: Tensor | float, spec: LIFSpec, last: bool = True
+) -> tuple[Tensor, Tensor]:
+    """Spikes and last state, which is written whether it is wanted (`last`) or not."""
+    run: Any = _forward_cpu if alone(x, v0) else torch.ops.tempreg.lif_forward
+    spikes, v = run(_wide(x), v0, *split_tau(tau), *spec.coded)
+    return (spikes if spikes.dtype == x.dtype else spikes.to(x.dtype)), v
 
 
 def backward(
-    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, spec: LIFSpec, rest: bool = True
+    gs: Tensor,
+    gv: Tensor | None,
+    x: Tensor,
+    v0: Tensor | None,
+    tau: Tensor | float,
+    spec: LIFSpec,
+    rest: bool = True,
 ) -> tuple[Tensor, ...]:
     """The gradient of x and, if asked for the `rest`, those of v0 and (by neuron) tau."""
-    gradients = torch.ops.tempreg.lif_backward(gs, gv, x, v0, tau, *spec.coded, rest)
-    return tuple(gradients) if rest else (gradients[0],)
+    run: Any = _backward_cpu if alone(gs, gv, x) else torch.ops.tempreg.lif_backward
+    gx, *others = run(_wide(gs), gv, _wide(x), v0, *split_tau(tau), *spec.coded, rest)
+    gx = gx if gx.dtype == x.dtype else gx.to(x.dtype)
+    return (gx, *others) if rest else (gx,)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """x in the dtype that it is computed in."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def _forward_cpu(
     x: Tensor,
-    v0: Tensor,
-    tau: Tensor,
+    v0: Tensor | None,
+    tau: Tensor | None,
+    fixed: float,
     v_threshold: float,
     v_reset: float | None,
     *_: object,  # which matter in the backward pass alone
 ) -> tuple[Tensor, Tensor]:
-    steps, neurons = x.shape[0], v0.numel()
-    (x, x_step), (v0, v0_step) = rows(x), elements(v0)
-    spikes = torch.empty(x.shape, dtype=x.dtype)
-    v = torch.empty(v0.shape, dtype=v0.dtype)
-    layer = (tau.item(), v_threshold, v_reset or 0.0, v_reset is None)
+    shape = x.shape[1:]
+    (x, x_step), (v0, v0_step) = rows(x), _state(v0, x)
+    spikes, v = torch.empty(x.shape, dtype=x.dtype), torch.empty(shape, dtype=x.dtype)
+    number = fixed if tau is None else tau.item()
+    layer = (number, v_threshold, v_reset or 0.0, v_reset is None)
     threads = threads_for(x.numel(), PARALLEL_FROM)
     run = kernel("lif", "lif_forward", x.dtype)
-    run(x, x_step, v0, v0_step, spikes, v, steps, neurons, *layer, threads)
+    run(x, x_step, v0, v0_step, spikes, v, x.shape[0], v.numel(), *layer, threads)
     return spikes, v
 
 
 def _backward_cpu(
     gs: Tensor,
-    gv: Tensor,
+    gv: Tensor | None,
     x: Tensor,
-    v0: Tensor,
-    tau: Tensor,
+    v0: Tensor | None,
+    tau: Tensor | None,
+    fixed: float,
     v_threshold: float,
     v_reset: float | None,
     surrogate: int,
     surrogate_param: float,
     detach: bool,
     rest: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    steps, neurons = x.shape[0], v0.numel()
-    gs, (gv, gv_step) = gs.contiguous(), elements(gv)
-    (x, x_step), (v0, v0_step) = rows(x), elements(v0)
-    threads = threads_for(x.numel(), PARALLEL_FROM)
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    gx = torch.empty(x.shape, dtype=x.dtype)
+    gv0, gtau = (x.new_empty(x.shape[1:]) if rest else None for _ in range(2))
+    steps, neurons = x.shape[0], x[0].numel()
+    gs, (gv, gv_step) = gs.contiguous(), _state(gv, x)
+    (x, x_step), (v0, v0_step) = rows(x), _state(v0, x)
+    threads = threads_for(gx.numel(), PARALLEL_FROM)
     room = room_for(x, steps, neurons, threads, cbuild.DEFINED["MOST_BLOCK"])
-    gx, gv0, gtau = (torch.empty(shape, dtype=x.dtype) for shape in _shapes(x, v0, rest))
-    found = (gx, gv0 if rest else None, gtau if rest else None)
     given = (gs, gv, gv_step, x, x_step, v0, v0_step)
-    shape, constants = (steps, neurons), (tau.item(), v_threshold, v_reset or 0.0, surrogate_param)
+    number = fixed if tau is None else tau.item()
+    shape, constants = (steps, neurons), (number, v_threshold, v_reset or 0.0, surrogate_param)
     kinds = (v_reset is None, surrogate, detach)
     run = kernel("lif", "lif_backward", x.dtype)
-    run(*given, *room, *found, *shape, *constants, *kinds, threads)
+    run(*given, *room, gx, gv0, gtau, *shape, *constants, *kinds, threads)
     return gx, gv0, gtau
 
 
+_ZEROS = {dtype: torch.zeros((), dtype=dtype) for dtype in ELEMENTS}
+
+
+def _state(v: Tensor | None, x: Tensor) -> tuple[Tensor, int]:
+    """v, or zeros, as `elements` has it."""
+    return (_ZEROS[x.dtype], 0) if v is None else elements(v)
+
+
+def _backward_filled(*given: Any) -> tuple[Tensor, ...]:
+    """As an operator has to give it: three tensors, empty where nobody asks for the rest."""
+    return tuple(given[0].new_empty(0) if g is None else g for g in _backward_cpu(*given))
+
+
 _library.impl("lif_forward", _forward_cpu, "CPU")
-_library.impl("lif_backward", _backward_cpu, "CPU")
+_library.impl("lif_backward", _backward_filled, "CPU")
 
 
-def _forward_shapes(x: Tensor, v0: Tensor, *_: object) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape), v0.new_empty(v0.shape)
-
-
-def _shapes(x: Tensor, v0: Tensor, rest: bool) -> tuple[torch.Size, torch.Size, torch.Size]:
-    """Of the three gradients; the last two are empty where nobody asks for them."""
-    other = v0.shape if rest else torch.Size([0])
-    return x.shape, other, other
+def _forward_shapes(x: Tensor, *_: object) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(x, memory_format=torch.contiguous_format), x.new_empty(x.shape[1:])
 
 
 def _backward_shapes(
-    gs: Tensor, gv: Tensor, x: Tensor, v0: Tensor, tau: Tensor, *others: object
+    gs: Tensor, gv: Tensor | None, x: Tensor, *others: object
 ) -> tuple[Tensor, Tensor, Tensor]:
-    gx, gv0, gtau = (x.new_empty(shape) for shape in _shapes(x, v0, bool(others[-1])))
+    """Of the three gradients; the last two are empty where nobody asks for the rest."""
+    other = x.shape[1:] if others[-1] else torch.Size([0])
+    gx, gv0, gtau = (x.new_empty(shape) for shape in (x.shape, other, other))
     return gx, gv0, gtau
 
 

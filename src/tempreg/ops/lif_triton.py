@@ -21,7 +21,7 @@ from torch import Tensor
 
 from tempreg.ops.layout import order, planes, same_order
 from tempreg.ops.lif_triton_kernels import CHUNK, UNROLLED, backward_kernel, forward_kernel
-from tempreg.ops.spec import LIFSpec
+from tempreg.ops.spec import LIFSpec, split_tau
 from tempreg.surrogate import SURROGATE_CODES
 
 PLAIN = True
@@ -83,7 +83,7 @@ def forward(
     """Spikes and last state, which is empty where it isn't wanted; with `keep`, states besides,
     from which `backward` begins, empty where it needs none."""
     made: tuple[Tensor, ...] = torch.ops.tempreg.lif_triton_forward(
-        x, v0, *_split(tau), *spec, last, keep
+        x, v0, *split_tau(tau), *spec, last, keep
     )
     return made if keep else made[:2]
 
@@ -104,13 +104,9 @@ def backward(
     `kept`, it is run once more, where that is needed.
     """
     gx, gv0, gtau = torch.ops.tempreg.lif_triton_backward(
-        x, v0, *_split(tau), *spec, gs, gv, rest, kept
+        x, v0, *split_tau(tau), *spec, gs, gv, rest, kept
     )
     return (gx, gv0, gtau) if rest else (gx,)
-
-
-def _split(tau: Tensor | float) -> tuple[Tensor | None, float]:
-    return (tau, 0.0) if isinstance(tau, Tensor) else (None, tau)
 
 
 def _launch_forward(given: _Given, made: Made, last: bool, keep: bool) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from tempreg.ops import norm_c
-from tempreg.ops.mapping import FirstGradient, one_by_one, signed
+from tempreg.ops.mapping import FirstGradient, call, one_by_one, signed
 from tempreg.ops.spec import LIFSpec
 
 
@@ -56,7 +56,7 @@ def norm_lif(
     or None for those of x. Differentiable once, with respect to x, weight and bias.
     """
     mean, var = (None, None) if statistics is None else statistics
-    result: tuple[Tensor, Tensor, Tensor] = NormLIF.apply(x, weight, bias, mean, var, spec)
+    result: tuple[Tensor, Tensor, Tensor] = call(NormLIF, x, weight, bias, mean, var, spec)
     return result
 
 

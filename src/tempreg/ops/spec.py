@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, final
 
+from torch import Tensor
 from typing_extensions import Unpack
 
 from tempreg.options.field import check_option
@@ -65,6 +66,11 @@ def checked_tau(tau: float) -> float:
             "never leaks, a larger tau forgets faster)"
         ) from None
     return float(tau)
+
+
+def split_tau(tau: Tensor | float) -> tuple[Tensor | None, float]:
+    """tau as operators take it: a tensor, or None and the number."""
+    return (tau, 0.0) if isinstance(tau, Tensor) else (None, tau)
 
 
 def tau_from(tau: float, beta: float | None) -> float:

@@ -1,0 +1,82 @@
+"""Autograd functions called the quick way: the same numbers, and who looks on still sees all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import tempreg
+from tempreg.ops import cbuild
+from tempreg.ops.ckernel import room_for
+from tempreg.ops.dispatch import state_dtype
+
+needs_compiler = pytest.mark.skipif(not cbuild.loads("lif"), reason="needs a C compiler")
+
+
+class Seen(TorchDispatchMode):
+    """Notes the operators that run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+def passes(x: Tensor, state: Tensor | None) -> list[Tensor]:
+    """Spikes, last state and gradients of a layer."""
+    leaf = x.clone().requires_grad_()
+    made = tempreg.LIF()(leaf) if state is None else tempreg.LIF()(leaf, state)
+    outputs = [made] if isinstance(made, Tensor) else [*made]
+    sum((o.float() * (1 + i)).square().sum() for i, o in enumerate(outputs)).backward()
+    assert leaf.grad is not None
+    return [*(o.detach() for o in outputs), leaf.grad]
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("stateful", [False, True])
+def test_the_quick_way_gives_the_same_bits(dtype: torch.dtype, *, stateful: bool) -> None:
+    x = torch.randn(5, 3, 40).to(dtype)
+    state = torch.rand(3, 40, dtype=state_dtype(dtype)) if stateful else None
+    quick = passes(x, state)
+    with Seen() as seen:
+        watched = passes(x, state)
+    assert all(torch.equal(a, b) for a, b in zip(quick, watched, strict=True))
+    for name in ("tempreg.lif_forward", "tempreg.lif_backward"):
+        assert any(name in operator for operator in seen.names)
+
+
+@needs_compiler
+def test_without_gradients_it_gives_the_same_bits() -> None:
+    x, lif = torch.randn(4, 2, 30), tempreg.LIF()
+    with torch.no_grad():
+        alone = lif(x)
+    asked = lif(x.requires_grad_())
+    assert torch.equal(alone, asked)
+    assert not alone.requires_grad
+    assert type(asked.grad_fn).__name__ == "LIFFunctionBackward"
+
+
+@needs_compiler
+def test_a_trace_holds_the_layer_and_not_its_answer() -> None:
+    lif, (first, second) = tempreg.LIF(), torch.randn(2, 4, 2, 30)
+    program = torch.export.export(torch.nn.Sequential(lif), (first,)).module()
+    assert torch.equal(program(second), lif(second))
+    traced = torch.fx.experimental.proxy_tensor.make_fx(lif, tracing_mode="real")(first)
+    assert torch.equal(traced(second), lif(second))
+
+
+def test_room_is_lent_again_and_grows() -> None:
+    x = torch.empty(4, 100)
+    first, block = room_for(x, 4, 100, 1, 4096)
+    assert len(first) >= 4 * block
+    assert room_for(x, 4, 100, 1, 4096)[0].data_ptr() == first.data_ptr()
+    assert len(room_for(x, 400, 5000, 1, 4096)[0]) > len(first) or len(first) >= 400 * 16
+    assert room_for(x.double(), 4, 100, 1, 4096)[0].dtype == torch.float64
