@@ -90,8 +90,30 @@ class Split(ABC):
         return x, self.targets[indices]
 
 
+class CompactSplit(Split):
+    """A split that holds what its inputs are made of in fewer bytes: it has `compact` in its own
+    way, and `finishing` for all inputs."""
+
+    @override
+    @final
+    def inputs(self, indices: Tensor) -> Tensor:
+        """See `Split`; raises what `compact` does."""
+        return self.finished(self.compact(indices))
+
+    @override
+    @final
+    def cropped(self, indices: Tensor, seed: int) -> Tensor:
+        """See `Split`; raises what `compact` does."""
+        return self.finished(self.compact(indices, seed))
+
+    @override
+    @abstractmethod
+    def compact(self, indices: Tensor, seed: int | None = None) -> Tensor:
+        """See `Split`."""
+
+
 @final
-class ArraySplit(Split):
+class ArraySplit(CompactSplit):
     """A split in memory: x * scale + offset of a compact tensor.
 
     Args:
@@ -115,14 +137,6 @@ class ArraySplit(Split):
         self.finishing = finishing(scale, offset)
         self.blank = by_channel(offset)
         self.croppable = values.ndim == 4 and values.dtype == torch.uint8
-
-    @override
-    def inputs(self, indices: Tensor) -> Tensor:
-        return self.finished(self.compact(indices))
-
-    @override
-    def cropped(self, indices: Tensor, seed: int) -> Tensor:
-        return self.finished(self.compact(indices, seed))
 
     @override
     def compact(self, indices: Tensor, seed: int | None = None) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from tempreg.data.base import Split
+from tempreg.data.base import CompactSplit
 from tempreg.data.errors import DataError
 from tempreg.data.finishing import finishing
 from tempreg.data.formats.crops import random_crop
@@ -22,7 +22,7 @@ from tempreg.data.sources.arrays import Statistics
 
 
 @final
-class FileSplit(Split):
+class FileSplit(CompactSplit):
     """Image files that are decoded for each batch.
 
     Args:
@@ -53,18 +53,8 @@ class FileSplit(Split):
         self.blank = by_channel(statistics.offset)
 
     @override
-    def inputs(self, indices: Tensor) -> Tensor:
-        """See `Split`; DataError where a file is damaged."""
-        return self.finished(self.compact(indices))
-
-    @override
-    def cropped(self, indices: Tensor, seed: int) -> Tensor:
-        """See `Split`; of the whole image in each file."""
-        return self.finished(self.compact(indices, seed))
-
-    @override
     def compact(self, indices: Tensor, seed: int | None = None) -> Tensor:
-        """uint8 pixels."""
+        """uint8 pixels, cropped from the whole image in each file; DataError of a damaged one."""
         places = indices.tolist()
         if seed is None:
             side = self.shorter_side

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
-from tempreg.data.base import SPLITS, DataSet, Split
+from tempreg.data.base import SPLITS, CompactSplit, DataSet, Split
 from tempreg.data.splits.drawn import held_out
 
 RESERVE_SEED = 0
@@ -25,7 +25,7 @@ RESERVE_SEED = 0
 
 
 @final
-class Subset(Split):
+class Subset(CompactSplit):
     """Some samples of other splits, in a given order.
 
     Args:
@@ -46,14 +46,6 @@ class Subset(Split):
     def ids(self) -> Tensor:
         """The places of the samples in `parts`."""
         return self.indices
-
-    @override
-    def inputs(self, indices: Tensor) -> Tensor:
-        return self.finished(self.compact(indices))
-
-    @override
-    def cropped(self, indices: Tensor, seed: int) -> Tensor:
-        return self.finished(self.compact(indices, seed))
 
     @override
     def compact(self, indices: Tensor, seed: int | None = None) -> Tensor:
