@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 import shutil
@@ -20,7 +21,8 @@ from safetensors.torch import load_file
 
 from tempreg.cli.main import main
 from tempreg.config import PRESETS, RunConfig
-from tests.processes import end_all, finished
+from tempreg.data.sources import embedded, timed
+from tests.processes import draw_nothing, end_all, finished
 
 # Found whether or not the project's scripts are on PATH.
 COMMAND = [sys.executable, "-m", "tempreg"]
@@ -110,6 +112,24 @@ def tempreg_here(
         return subprocess.CompletedProcess(words, code, *capsys.readouterr())
 
     return run
+
+
+@pytest.fixture(scope="module")
+def without_pictures() -> Iterator[None]:
+    """For modules that don't look at the pictures of analyses, which take most of their time."""
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _recordings_are_read_once() -> Iterator[None]:
+    """The N-MNIST recordings that ship with the package, which most small runs train on."""
+    with pytest.MonkeyPatch.context() as patch:
+        once = functools.cache(embedded.nmnist_recordings)
+        for module in (embedded, timed):
+            patch.setattr(module, "nmnist_recordings", once)
+        yield
 
 
 @pytest.fixture(scope="session")

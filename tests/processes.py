@@ -16,16 +16,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import NoReturn, final
+from types import SimpleNamespace
+from typing import Any, ClassVar, NoReturn, final
 
+import pytest
 import torch
 
 from tempreg.cli.main import main
+from tempreg.runs import analyze as of_analyses
+from tempreg.study import process as of_study
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["tempreg.runs.fit", "torch._dynamo"])
+FORKS.set_forkserver_preload(["tempreg.runs.analyze", "tempreg.runs.fit", "torch._dynamo"])
 LONGEST = 300.0
 """Seconds after which a command that was to end is killed, and the test has failed."""
 
@@ -38,7 +43,8 @@ class Running:
 
     def __init__(self, words: Sequence[str], folder: Path, **environment: str) -> None:
         self._words, self._said = words, Path(tempfile.mkdtemp())
-        told = (list(words), folder, {**os.environ, **environment}, self._said)
+        places = (self._said / "output", self._said / "errors")
+        told = (list(words), folder, {**os.environ, **environment}, *places)
         self._process = FORKS.Process(target=_command, args=told)
         self._process.start()
         self.pid = self._process.pid or 0
@@ -105,18 +111,67 @@ def end_all() -> None:
         process.communicate()
 
 
-def _command(words: list[str], folder: Path, environment: dict[str, str], said: Path) -> NoReturn:
+@final
+class Forked:
+    """In place of subprocess.Popen of `python -m tempreg WORDS`, as a study begins its runs."""
+
+    context: ClassVar[BaseContext] = FORKS
+
+    def __init__(
+        self, words: Sequence[str], *, stderr: Any, env: Mapping[str, str], **_: Any
+    ) -> None:
+        assert list(words[:3]) == [sys.executable, "-m", "tempreg"]
+        errors = Path(stderr.name).absolute()
+        told = (list(words[3:]), Path.cwd(), dict(env), Path(os.devnull), errors)
+        self._process = self.context.Process(target=_command, args=told)  # type: ignore[attr-defined]
+        self._process.start()
+
+    def poll(self) -> int | None:
+        """The exit code, or minus the signal's number, once it has ended."""
+        return self._process.exitcode
+
+    def terminate(self) -> None:
+        """By SIGTERM."""
+        self._process.terminate()
+
+
+def studies_forked(patch: pytest.MonkeyPatch) -> None:
+    """Studies of this process fork their runs, each of which costs seconds to start otherwise.
+
+    So do those of a `Running`, unless it is told STUDIES="as they are".
+    """
+    forked = SimpleNamespace(Popen=Forked, DEVNULL=subprocess.DEVNULL)
+    patch.setattr(of_study, "subprocess", forked)
+
+
+def draw_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Analyses of this process, and of commands begun from now on, leave empty pictures: drawing
+    costs more than all that a small network's analyses compute."""
+    patch.setenv("PICTURES", "none")
+    patch.setattr(of_analyses, "save_figure", lambda _, path: path.write_text("<svg></svg>"))
+
+
+def _command(
+    words: list[str], folder: Path, environment: dict[str, str], output: Path, errors: Path
+) -> NoReturn:
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for number, path in enumerate((Path(os.devnull), said / "output", said / "errors")):
+    for number, path in enumerate((Path(os.devnull), output, errors)):
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)
         os.close(file)
-    sys.stdin, sys.stdout, sys.stderr = (
-        os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", buffering=1)
-    )  # fmt: skip
+    sys.stdin = os.fdopen(0, closefd=False)  # what another command had may be closed behind it
+    sys.stdout = os.fdopen(1, "w", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     sys.path[:0] = environment.get("PYTHONPATH", "").split(os.pathsep)
     torch.set_num_threads(int(environment.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    if environment.get("PICTURES") == "none":
+        draw_nothing(pytest.MonkeyPatch())
+    if words[:1] == ["compare"] and environment.get("STUDIES") != "as they are":
+        Forked.context = multiprocessing.get_context("fork")
+        studies_forked(pytest.MonkeyPatch())
+    if Forked.context is not FORKS and words[:1] != ["compare"]:
+        of_study._die_with_parent()
     sys.argv = ["tempreg", *words]
     sys.exit(main())

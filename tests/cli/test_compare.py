@@ -15,8 +15,10 @@ import pytest
 
 from tempreg.config import read_config
 from tests.conftest import CommandLine, same_weights
-from tests.processes import Running, finished
+from tests.processes import Running, finished, studies_forked
 from tests.unit.data.formats.recordings.layouts import write_recordings
+
+pytestmark = pytest.mark.usefixtures("without_pictures")
 
 ARMS = "step,again=step,other=step@seed=+50"
 SMALL = (
@@ -29,6 +31,11 @@ STUDY = ("compare", "nmnist-trt", "--objectives", ARMS, "--seeds", "1", *SMALL)
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
+
+
+@pytest.fixture(autouse=True)
+def _runs_are_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    studies_forked(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +100,8 @@ def test_two_studies_over_one_cache_leave_each_other_alone(tmp_path: Path) -> No
 
 
 def test_asked_to_stop_it_stops_and_says_how_to_go_on(tmp_path: Path) -> None:
-    process = Running([*STUDY, "--out", "study", "--epochs", "500"], tmp_path)
+    words = [*STUDY, "--out", "study", "--epochs", "500"]
+    process = Running(words, tmp_path, STUDIES="as they are")
     deadline = time.monotonic() + 60
     metrics = tmp_path / "study" / "runs" / "step" / "000" / "metrics.jsonl"
     while not metrics.exists() or not metrics.read_text():

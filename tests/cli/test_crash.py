@@ -29,7 +29,7 @@ def wholes(base: Path) -> dict[str, Whole]:
 @pytest.mark.parametrize(
     ("command", "attack", "part"),
     [
-        ("train", "SIGKILL", 0.7),
+        ("export nir", "SIGKILL", 0.6),
         ("export nir", "SIGTERM", 0.6),
         ("export nir", "memory limit", 0.3),
         ("export nir", "file size limit", 0.3),

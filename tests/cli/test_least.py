@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tempreg.config import RunConfig, config_text
@@ -17,6 +18,7 @@ from tempreg.runs import train
 from tempreg.runs.analyze import ANALYSES, analyze_run
 from tempreg.runs.page import write_run_report
 from tests.conftest import CommandLine, said
+from tests.processes import studies_forked
 from tests.unit.limits.test_whole_runs import config
 
 
@@ -56,7 +58,10 @@ def test_a_run(tmp_path: Path, tempreg_here: CommandLine) -> None:
         assert (result.returncode, said(result.stderr)) == (0, []), words
 
 
-def test_a_study(tmp_path: Path, tempreg_here: CommandLine) -> None:
+def test_a_study(
+    tmp_path: Path, tempreg_here: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies_forked(monkeypatch)
     name = "-a study=[1]"
     (tmp_path / "own.yaml").write_text(config_text(least(tmp_path)))
     result = tempreg_here(

@@ -37,11 +37,11 @@ def contents(box: Path, *, study: bool) -> dict[str, str]:
         hidden = any(part.startswith(".") for part in path.relative_to(box).parts)
         if timely or hidden or (study and path.name == "report.html"):
             continue
-        found[name] = hashlib.sha256(_lasting(path)).hexdigest()
+        found[name] = hashlib.sha256(_lasting(path, box)).hexdigest()
     return found
 
 
-def _lasting(path: Path) -> bytes:
+def _lasting(path: Path, box: Path) -> bytes:
     """A file's bytes, or those of what it holds without times."""
     if path.name == "metrics.jsonl":
         *lines, rest = path.read_text().split("\n")
@@ -52,6 +52,8 @@ def _lasting(path: Path) -> bytes:
         held = yaml.safe_load(path.read_text())
         grown = [_timeless(addition) for addition in held.get("added", [])]
         return repr({**held, "added": grown}).encode()
+    if path.name == "mine.yaml":  # of `import`, which names the graph by its whole path
+        return path.read_bytes().replace(bytes(box.resolve()), b"BOX")
     if path.name == "summary.json":
         return repr(_timeless(json.loads(path.read_text()))).encode()
     if path.suffix == ".pt":

@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -65,4 +66,10 @@ def save_figure(figure: Figure, path: Path) -> None:
     kind = path.suffix.lstrip(".")
     date: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
     with rc_context({"svg.hashsalt": "tempreg"}), replacing(path) as temporary:
-        figure.savefig(temporary, format=kind, dpi=150, metadata=date)
+        if kind == "svg":  # which `savefig` would draw twice, to the same bytes
+            figure.set_dpi(150)
+            FigureCanvasSVG(figure).print_svg(  # type: ignore[no-untyped-call]
+                temporary, metadata=date
+            )
+        else:
+            figure.savefig(temporary, format=kind, dpi=150, metadata=date)

@@ -32,7 +32,10 @@ KINDS: list[dict[str, Any]] = [
 ]
 """Settings of runs as a GPU leaves them."""
 
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+pytestmark = [
+    pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here"),
+    pytest.mark.usefixtures("without_pictures"),
+]
 
 
 def own(folder: Path, **settings: Any) -> RunConfig:

@@ -19,10 +19,11 @@ from tests.unit.runs.test_resume import StopAfter
 
 
 def shorter(tiny: RunConfig, **changes: object) -> RunConfig:
-    """Of one epoch, with enough timesteps for pieces."""
+    """Of one epoch of ten batches, with enough timesteps for pieces."""
     norm = changes.pop("norm", "bn")
     model = replace(tiny.model, norm=norm, v_threshold=1.0 if norm == "bn" else 0.3)
-    return replace(tiny, epochs=1, num_steps=5, model=model, **changes)
+    data = replace(tiny.data, train_size=300)
+    return replace(tiny, epochs=1, num_steps=5, model=model, data=data, **changes)
 
 
 def test_layers_computed_again_train_the_same_weights(tiny: RunConfig, tmp_path: Path) -> None:

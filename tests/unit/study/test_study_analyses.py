@@ -35,9 +35,11 @@ from tempreg.training.streams import stream
 
 SAMPLES = 70
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 
 @pytest.fixture(scope="module")
-def run(tiny: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tiny: RunConfig, tmp_path_factory: pytest.TempPathFactory, without_pictures: None) -> Path:
     """As a study trains and analyses it: weights after epoch 1 and at the end."""
     folder = tmp_path_factory.mktemp("study") / "run"
     objective = replace(tiny.objective, name="step+l2")

@@ -93,7 +93,8 @@ def test_workers_change_no_weight_and_none_are_left(tiny: RunConfig, tmp_path: P
 def test_ctrl_c_with_workers_is_one_sentence_and_the_run_goes_on(
     tmp_path: Path, tempreg: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    flags = ["--num-steps=2", "--model.channels=[4, 8]", "--epochs=3", "--batch-size=4"]
+    flags = ["--num-steps=2", "--model.channels=[4, 8]", "--epochs=2", "--batch-size=4"]
+    flags += ["--data.train-size=300"]
     whole = tempreg("train", "nmnist-trt", *flags, "--out", "whole", "--workers", "0")
     assert whole.returncode == 0, whole.stderr
     process = subprocess.Popen(
