@@ -8,7 +8,7 @@ from typing import Literal, final
 
 from tempreg.data.errors import DataError
 from tempreg.data.formats.images import IMAGE_SUFFIXES, header
-from tempreg.data.formats.recordings import READERS, guessed_size, read_recording
+from tempreg.data.formats.recordings import READERS, common_size, read_recording
 from tempreg.data.layout.layout import read_layout
 
 _LOOKED_AT = 100
@@ -104,10 +104,4 @@ def _image_sizes(files: list[Path]) -> list[tuple[int, int]]:
 
 
 def _sensor_size(files: list[Path]) -> tuple[int, int]:
-    height = width = 1
-    for file in _spread(files, _LOOKED_AT // 10):
-        recording = read_recording(file)
-        own = recording.sensor_size or (0, 0)
-        height = max(height, own[0], int(recording.y.max(initial=-1)) + 1)
-        width = max(width, own[1], int(recording.x.max(initial=-1)) + 1)
-    return guessed_size(height, width)
+    return common_size([read_recording(f).known_size for f in _spread(files, _LOOKED_AT // 10)])

@@ -10,7 +10,7 @@ from PIL import Image
 
 from tempreg.data.errors import DataError
 from tempreg.data.formats.images import IMAGE_SUFFIXES, decoded, header
-from tempreg.data.formats.recordings import READERS, guessed_size, joined, read_recording
+from tempreg.data.formats.recordings import READERS, common_size, joined, read_recording
 from tempreg.data.frames.extent import seconds
 from tempreg.data.frames.recordings import events_to_frames
 from tempreg.files import replacing
@@ -58,11 +58,7 @@ def strip(path: Path, num_steps: int) -> NDArray[np.uint8]:
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return decoded(path, 3)
     recording = read_recording(path)
-    size = recording.sensor_size
-    if size is None:
-        size = guessed_size(
-            int(recording.y.max(initial=0)) + 1, int(recording.x.max(initial=0)) + 1
-        )
+    size = common_size([recording.known_size])
     frames = events_to_frames(joined([recording], [path], size), num_steps)[0].numpy()
     some = frames[frames > 0]
     full = float(np.percentile(some, _BRIGHTEST)) if len(some) else 1.0

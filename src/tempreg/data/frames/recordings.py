@@ -33,6 +33,7 @@ class Recordings:
         p: polarity, 0 or 1.
         offsets: int64 [N + 1], from 0 to the number of events.
         sensor_size: (H, W).
+        stated: whether files say that size, where it is not what was asked for.
 
     The arrays hold whole numbers; small types make small work.
     """
@@ -43,6 +44,7 @@ class Recordings:
     p: NDArray[Any]
     offsets: NDArray[np.int64]
     sensor_size: tuple[int, int]
+    stated: bool = False
 
     def __post_init__(self) -> None:
         """ValueError names the first event that isn't what it must be."""

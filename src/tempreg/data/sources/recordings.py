@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tempreg.data.base import SPLITS, ArraySplit, DataSet, Split
 from tempreg.data.checks import Check, check_recordings, examined, told_skipped, without_events
 from tempreg.data.errors import DataError
-from tempreg.data.formats.recordings import guessed_size, joined, read_recording, read_recordings
+from tempreg.data.formats.recordings import common_size, joined, read_recording, read_recordings
 from tempreg.data.frames.cache import Chunk, FrameSplit, cache_folder, cached
 from tempreg.data.frames.content_key import content_key
 from tempreg.data.frames.extent import Extent
@@ -31,7 +31,7 @@ from tempreg.data.splits.parts import draw
 from tempreg.data.splits.sessions import Sessions, sessions_of
 from tempreg.options import DataOptions
 
-READER_VERSION = 4
+READER_VERSION = 5
 """Part of the cache's key: raise it whenever the same file and settings give other frames."""
 _BYTES, _CELLS, _LARGEST = 2**19, 2**26, 2**10
 """Read at a time: of files, of counts in frames, of recordings."""
@@ -222,8 +222,8 @@ def built(
 ) -> tuple[tuple[int, int], Iterator[Chunk]]:
     """The sensor's (H, W), and the frames; where the size isn't known all files are read twice."""
     if sensor_size is None:
-        sizes = [_read(group, None).sensor_size for group in _groups(samples, _LARGEST)]
-        sensor_size = guessed_size(max(s[0] for s in sizes), max(s[1] for s in sizes))
+        parts_of = (_read(group, None) for group in _groups(samples, _LARGEST))
+        sensor_size = common_size([(part.sensor_size, part.stated) for part in parts_of])
     return sensor_size, _frames(samples, sensor_size, options)
 
 

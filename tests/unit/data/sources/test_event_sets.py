@@ -18,9 +18,10 @@ import torch
 
 from tempreg.data import DataError, DataOptions, load_dataset
 from tempreg.data.base import SPLITS
-from tempreg.data.formats.recordings import read_recording
+from tempreg.data.formats.recordings import Recording, read_recording, write_recording
 from tempreg.data.frames.cache import Chunk, FrameFile, FrameSplit, cached, opened
 from tempreg.data.frames.content_key import content_key
+from tempreg.data.guess import guess
 from tempreg.data.layout.class_folders import class_folders
 from tempreg.data.single import describe, described
 from tempreg.data.sources.events import EventFolder
@@ -191,6 +192,27 @@ def test_what_was_guessed_and_left_out_is_said(own: Path) -> None:
         first, second = remarks(frames="duration", frame_ms=20, cache=cache)
         assert first == guessed
         assert second.startswith(f"the frames hold {kept / 1000:.1%} of 1,000 events")
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_size_that_files_state_is_no_guess(tmp_path: Path, *, cache: bool) -> None:
+    """Of 20 x 32 pixels, which the smallest sensor in use would hold too."""
+    few = np.arange(5)
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            one = Recording(few + i, few, few, few % 2, (20, 32))
+            write_recording(tmp_path / name / f"{i}.npz", one)
+    data = load_dataset("event-folder", num_steps=2, path=tmp_path, cache=cache)
+    assert data.input_size == (20, 32)
+    assert "sensor size, by the recordings: 32 x 20" in data.remarks
+    assert guess(tmp_path).size == (20, 32)
+    write_recording(tmp_path / "b" / "4.npz", Recording(few, few, few, few % 2))
+    assert guess(tmp_path).size == (20, 32)
+    write_recording(tmp_path / "b" / "5.npz", Recording(few, few + 30, few, few % 2))
+    assert guess(tmp_path).size == (128, 128)
+    again = load_dataset("event-folder", num_steps=2, path=tmp_path, cache=cache)
+    assert again.input_size == (128, 128)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tempreg.data.formats.recordings.binary import (
 )
 from tempreg.data.formats.recordings.evt import read_raw
 from tempreg.data.formats.recordings.hdf5 import read_h5
-from tempreg.data.formats.recordings.recording import Recording, guessed_size
+from tempreg.data.formats.recordings.recording import Recording, common_size, widest
 from tempreg.data.formats.recordings.text import read_csv
 from tempreg.data.formats.recordings.writing import write_recording
 from tempreg.data.frames.recordings import Recordings
@@ -28,7 +28,7 @@ from tempreg.data.frames.recordings import Recordings
 __all__ = [
     "READERS",
     "Recording",
-    "guessed_size",
+    "common_size",
     "joined",
     "read_recording",
     "read_recordings",
@@ -98,13 +98,10 @@ def joined(
     recordings: Sequence[Recording], paths: Sequence[Path], sensor_size: tuple[int, int] | None
 ) -> Recordings:
     """The recordings, which are from `paths`, one after another; see `read_recordings`."""
-    height = width = 1
-    for recording, path in zip(recordings, paths, strict=True):
-        if sensor_size is not None:
+    if sensor_size is not None:
+        for recording, path in zip(recordings, paths, strict=True):
             recording.check_size(path, sensor_size)
-        own = recording.sensor_size or (0, 0)
-        height = max(height, own[0], int(recording.y.max(initial=-1)) + 1)
-        width = max(width, own[1], int(recording.x.max(initial=-1)) + 1)
+    size, stated = widest([recording.known_size for recording in recordings])
     t, x, y, p = (np.concatenate([getattr(r, name) for r in recordings]) for name in "txyp")
     offsets = np.cumsum([0, *(len(recording.t) for recording in recordings)])
-    return Recordings(t, x, y, p, offsets, sensor_size or (height, width))
+    return Recordings(t, x, y, p, offsets, sensor_size or size, stated)

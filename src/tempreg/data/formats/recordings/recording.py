@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
@@ -18,6 +19,8 @@ SENSORS = ((34, 34), (128, 128), (180, 240), (240, 304), (260, 346), (480, 640),
 
 Columns = tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]
 """t, x, y, p."""
+Known = tuple[tuple[int, int], bool]
+"""(H, W), and whether a file states it; if not, it is what events need."""
 
 
 @final
@@ -37,6 +40,12 @@ class Recording:
     y: NDArray[np.int64]
     p: NDArray[np.int64]
     sensor_size: tuple[int, int] | None = None
+
+    @property
+    def known_size(self) -> Known:
+        """(H, W) as the file states it, else just what the events need."""
+        needed = int(self.y.max(initial=0)) + 1, int(self.x.max(initial=0)) + 1
+        return (needed, False) if self.sensor_size is None else (self.sensor_size, True)
 
     def check_size(self, path: Path, sensor_size: tuple[int, int]) -> None:
         """DataError, which names `path`, for the first event outside of `sensor_size` (H, W)."""
@@ -107,6 +116,18 @@ def _whole(path: Path, name: str, values: NDArray[Any]) -> NDArray[np.int64]:
     elif values.dtype.kind not in "iub":
         raise DataError(f"{path}: {name} holds {values.dtype}, not numbers")
     return values.astype(np.int64)
+
+
+def widest(sizes: Collection[Known]) -> Known:
+    """What holds all of these sizes, of which there is at least one."""
+    size = max(s[0] for s, _ in sizes), max(s[1] for s, _ in sizes)
+    return size, (size, True) in sizes
+
+
+def common_size(sizes: Collection[Known]) -> tuple[int, int]:
+    """The sensor of several recordings: as they state, where that holds all; else a guess."""
+    size, stated = widest(sizes)
+    return size if stated else guessed_size(*size)
 
 
 def guessed_size(height: int, width: int) -> tuple[int, int]:
