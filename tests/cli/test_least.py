@@ -18,7 +18,7 @@ from tempreg.runs import train
 from tempreg.runs.analyze import ANALYSES, analyze_run
 from tempreg.runs.page import write_run_report
 from tests.conftest import CommandLine, said
-from tests.processes import studies_forked
+from tests.processes import draw_nothing, studies_forked
 from tests.unit.limits.test_whole_runs import config
 
 
@@ -33,9 +33,11 @@ def least(folder: Path) -> RunConfig:
     return replace(made, snapshot_every=1)
 
 
-def test_a_run(tmp_path: Path, tempreg_here: CommandLine) -> None:
+def test_a_run(tmp_path: Path, tempreg_here: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     train(replace(least(tmp_path), batch_size=1), tmp_path / "run")
     for split in ("train", "test"):
+        if split == "test":  # whose pictures are of the same kinds
+            draw_nothing(monkeypatch)
         wanted = [name for name in ANALYSES if name != "curvature"]  # a minute
         found = analyze_run(tmp_path / "run", wanted, samples=1, split=split, chunk=1, brief=True)
         for name, result in found.items():

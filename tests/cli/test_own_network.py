@@ -18,6 +18,8 @@ from tests.cli.own_runs import Killed, in_this_process, killed_after_an_epoch
 from tests.conftest import CommandLine, same_weights
 from tests.spoilt import arrays
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 NET = """
 import torch
 from torch import nn

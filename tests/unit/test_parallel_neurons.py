@@ -19,6 +19,8 @@ from tempreg.errors import RequestError
 from tempreg.export.program import Step, Unrolled, frames_like, traced
 from tempreg.foreign import constant_parameters, is_spiking, sees_later
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 Tempreg = Callable[..., subprocess.CompletedProcess[str]]
 STEPS = 5
 KINDS: dict[str, Callable[..., Any]] = {

@@ -38,6 +38,8 @@ from tests.study_folder import make_study
 from tests.unit.limits.test_whole_runs import config
 from tests.unit.runs.test_resume import StopAfter
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 TERMS = ("self", *OF_METRICS, "term_loss", "penalty", "a, b\nc", "ünïcode")
 
 

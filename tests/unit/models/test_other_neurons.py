@@ -16,6 +16,8 @@ from tempreg.cli.main import main
 from tempreg.config import PRESETS, RunConfig, config_to_dict
 from tempreg.runs.identity import chosen
 
+pytestmark = pytest.mark.usefixtures("without_pictures")
+
 SMALL = {"num_classes": 3, "in_channels": 2, "num_steps": 4, "input_size": 8, "channels": (4, 6)}
 Said = pytest.CaptureFixture[str]
 
