@@ -66,7 +66,7 @@ def passes(
     """Spikes, gradients of x and the norm's parameters, and the norm's buffers."""
     norm, x = copy.deepcopy(norm), x.clone().requires_grad_()
     if one:
-        assert fused.applies(x, norm, neuron)
+        assert fused.applies(x, norm, neuron, steps)
         spikes = fused.normed_spikes(x, norm, getattr(norm, "gain", 1.0), neuron, steps)
     else:
         current = norm(x.flatten(0, 1)).unflatten(0, x.shape[:2])

@@ -1,9 +1,11 @@
 """Convolution, then batch norm and neurons in one pass: the same spikes, less time and memory.
 
-The plain path (call the norm, then the neurons) is the meaning. The one pass is taken on a CPU
-with the compiled backend where nobody could tell: not where a hook wants to see the norm's
-output or the neurons' input, not under torch.func, torch.compile or torch.export, not for other
-norms, trained tau or half precision. TEMPREG_FUSE=0 in the environment turns it off.
+The plain path (call the norm, then the neurons) is the meaning. The one pass is taken with the
+compiled backend where nobody could tell: not where a hook wants to see the norm's output or the
+neurons' input, not under torch.func, torch.compile or torch.export, not for other norms or trained
+tau; on a CPU not for half precision, and on a GPU not for more timesteps than its kernels have
+registers for, nor for running statistics that are a mean over all batches. TEMPREG_FUSE=0 in the
+environment turns it off.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ from torch import Tensor, nn
 from torch.nn.modules import module as nn_module
 
 from tempreg.neurons import IF, LIF, Neuron
-from tempreg.ops.dispatch import resolve_backend
+from tempreg.ops.dispatch import DTYPES, resolve_backend, state_dtype
 from tempreg.ops.mapping import transformed
-from tempreg.ops.norm_lif import NormLIFSpec, norm_lif
+from tempreg.ops.norm_lif import Running, norm_lif, passes
+from tempreg.ops.spec import NormLIFSpec
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 _GLOBAL_HOOKS = [getattr(nn_module, f"_global{name}") for name in _HOOKS]
@@ -31,22 +34,24 @@ def unobserved(*modules: nn.Module) -> bool:
     )
 
 
-def applies(x: Tensor, norm: nn.BatchNorm2d, neuron: Neuron) -> bool:
+def applies(x: Tensor, norm: nn.BatchNorm2d, neuron: Neuron, steps: int) -> bool:
     """Whether `normed_spikes` may stand for neuron(norm(x)), x a convolution's output.
 
     Where x has too few values to normalise, the norm itself says what is wrong.
     """
     others = (norm.weight, norm.running_mean)
     return (
-        x.device.type == "cpu"
-        and x.dtype in (torch.float32, torch.float64)
-        and all(other is None or other.dtype == x.dtype for other in others)
+        x.dtype in DTYPES
+        and all(other is None or other.dtype == state_dtype(x.dtype) for other in others)
         and x.numel() > x.shape[2]
         and type(neuron) in (LIF, IF)
-        and resolve_backend(neuron.backend, "cpu") == "compiled"
+        and (norm.momentum is not None or x.device.type == "cpu")
         and os.environ.get("TEMPREG_FUSE") != "0"
         and not torch.compiler.is_compiling()
         and not transformed()
+        and resolve_backend(neuron.backend, x.device.type) == "compiled"
+        and (module := passes(x.device.type)) is not None
+        and module.takes(x, steps)
     )
 
 
@@ -65,13 +70,9 @@ def normed_spikes(
             factor = 1.0 / float(norm.num_batches_tracked)
     running = None
     if norm.running_mean is not None and norm.running_var is not None:
-        running = norm.running_mean, norm.running_var
+        running = Running(norm.running_mean, norm.running_var, factor)
     spec = NormLIFSpec(steps, float(neuron.current_tau()), norm.eps, gain, neuron.spec)
-    statistics = None if norm.training else running
-    spikes, mean, var = norm_lif(x, norm.weight, norm.bias, statistics, spec)
-    if updates and running is not None:
-        count = x.numel() // x.shape[2]
-        with torch.no_grad():
-            running[0].mul_(1 - factor).add_(mean, alpha=factor)
-            running[1].mul_(1 - factor).add_(var, alpha=factor * count / (count - 1))
+    statistics = running[:2] if running is not None and not norm.training else None
+    moved = running if updates else None
+    spikes, _, _ = norm_lif(x, norm.weight, norm.bias, statistics, spec, moved)
     return spikes

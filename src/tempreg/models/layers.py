@@ -147,7 +147,7 @@ class ConvNorm(nn.Module):
             and type(norm) in (nn.BatchNorm2d, TdBatchNorm2d)
             and isinstance(neuron, Neuron)
             and not has_padding(norm)
-            and fused.applies(current, norm, neuron)
+            and fused.applies(current, norm, neuron, steps)
         ):
             gain = getattr(norm, "gain", 1.0)
             return fused.normed_spikes(current, norm, gain, neuron, steps)

@@ -121,13 +121,15 @@ def forward_kernel(
 
 
 @triton.jit
-def _once_more(currents, v, tau, LAYER: tl.constexpr, STEPS: tl.constexpr):
-    """h[t] and v[t-1] / tau of all these currents, as tuples."""
+def once_more(
+    currents, v, tau, LAYER: tl.constexpr, STEPS: tl.constexpr, ONCE: tl.constexpr = False
+):
+    """h[t] and v[t-1] / tau of all these currents, as tuples; ONCE: of one current at all steps."""
     hs = ()
     befores = ()
     for t in tl.static_range(STEPS):
         before = decayed(v, tau, LAYER)
-        h = before + currents[t]
+        h = before + currents[0 if ONCE else t]
         hs = hs + (h,)
         befores = befores + (before,)
         v = reset(h, spike(h, LAYER), LAYER)
@@ -160,7 +162,7 @@ def _back_unrolled(
         gx += N
     gs -= g_step
     upstream = loaded(gs, mask, v.dtype)
-    hs, befores = _once_more(currents, v, tau, LAYER, STEPS)
+    hs, befores = once_more(currents, v, tau, LAYER, STEPS)
     for i in tl.static_range(STEPS):
         ahead = upstream
         if i + 1 < STEPS:
@@ -221,7 +223,7 @@ def _back_in_chunks(
         v = tl.load(kept + n, mask=mask & later, other=0.0)
         if v0 is not None:
             v = tl.where(later, v, tl.load(v0 + n, mask=mask & (c + 1 == chunks), other=0.0))
-        hs, befores = _once_more(currents, v, tau, LAYER, CHUNK)
+        hs, befores = once_more(currents, v, tau, LAYER, CHUNK)
         for i in tl.static_range(CHUNK):
             gs -= g_step
             gx -= N

@@ -17,6 +17,7 @@ from torch import Tensor
 from tempreg.ops import cbuild
 from tempreg.ops.ckernel import kernel, room_for, threads_for
 from tempreg.ops.lif_c import PARALLEL_FROM
+from tempreg.ops.spec import NormLIFSpec
 
 _library = torch.library.Library("tempreg", "FRAGMENT")
 _library.define("channel_statistics(Tensor x) -> (Tensor, Tensor)")
@@ -125,3 +126,62 @@ torch.library.register_fake("tempreg::norm_lif_backward")(_gradients_shape)
 channel_statistics = torch.ops.tempreg.channel_statistics.default
 norm_lif_forward = torch.ops.tempreg.norm_lif_forward.default
 norm_lif_backward = torch.ops.tempreg.norm_lif_backward.default
+
+
+def _affine(
+    weight: Tensor | None, bias: Tensor | None, mean: Tensor, var: Tensor, spec: NormLIFSpec
+) -> tuple[Tensor, Tensor, Tensor]:
+    """alpha, beta and 1 / sqrt(var + eps)."""
+    invstd = (var.double() + spec.eps).rsqrt().to(var.dtype)
+    alpha = invstd if weight is None else invstd * weight
+    beta = -mean * alpha if bias is None else bias - mean * alpha
+    if spec.gain != 1.0:
+        alpha, beta = alpha * spec.gain, beta * spec.gain
+    return alpha, beta, invstd
+
+
+def takes(x: Tensor, steps: int) -> bool:
+    """Whether the kernels are for x's dtype, of any number of timesteps."""
+    return x.dtype in (torch.float32, torch.float64)
+
+
+def forward(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor | None,
+    var: Tensor | None,
+    running: tuple[Tensor, Tensor, float] | None,
+    spec: NormLIFSpec,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Spikes, mean and variance; see `norm_lif`."""
+    if mean is None or var is None:
+        mean, var = channel_statistics(x)
+    else:
+        mean, var = mean.clone(), var.clone()
+    if running is not None:
+        *kept, factor = running
+        count = x.numel() // x.shape[2]
+        kept[0].mul_(1 - factor).add_(mean, alpha=factor)
+        kept[1].mul_(1 - factor).add_(var, alpha=factor * count / (count - 1))
+    alpha, beta, _ = _affine(weight, bias, mean, var, spec)
+    spikes = norm_lif_forward(x, alpha, beta, spec.steps, spec.tau, *spec.lif[:2])
+    return spikes, mean, var
+
+
+def backward(
+    gs: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor,
+    var: Tensor,
+    own_statistics: bool,
+    spec: NormLIFSpec,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x, weight and bias; see `norm_lif`."""
+    alpha, beta, invstd = _affine(weight, bias, mean, var, spec)
+    gx, total, dot = norm_lif_backward(
+        gs, x, alpha, beta, mean, invstd if own_statistics else None, spec.tau, *spec.lif.coded
+    )
+    return gx, dot * invstd * spec.gain, total * spec.gain

@@ -38,6 +38,25 @@ class LIFSpec(NamedTuple):
         return threshold, reset, SURROGATE_CODES[surrogate], param, detach
 
 
+@final
+class NormLIFSpec(NamedTuple):
+    """The constants of a norm and the neurons after it.
+
+    Attributes:
+        steps: T, the timesteps that spikes are wanted for.
+        tau: of the neurons, >= 1.
+        eps: added to the variance, > 0.
+        gain: a factor on the norm's output.
+        lif: the neurons' other constants.
+    """
+
+    steps: int
+    tau: float
+    eps: float
+    gain: float
+    lif: LIFSpec
+
+
 def checked_spec(**constants: Unpack[NeuronConstants]) -> LIFSpec:
     """A `LIFSpec` from a user's values; ValueError says which one is out of range."""
     spec = LIFSpec(**constants)

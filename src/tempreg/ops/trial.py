@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import subprocess
+from collections.abc import Callable
 from types import ModuleType
 from typing import final
 
@@ -29,6 +30,8 @@ _OF_MACHINES = (
     ValueError,  # versions of Triton with other functions
 )
 _MOST = 300
+Launched = Callable[[ModuleType, str], bool]
+"""Whether a module's kernels on a device give the spikes that the equations have."""
 
 
 @final
@@ -36,14 +39,16 @@ class TrialFailed(Exception):
     """The kernels don't run here; the message says why."""
 
 
-def tried(name: str, device: str) -> ModuleType:
-    """The module `name` of a LIF backend, once its kernels have run on a few neurons of `device`.
+def tried(name: str, device: str, launched: Launched | None = None) -> ModuleType:
+    """The module `name`, once its kernels have run on a few neurons of `device`: those of a LIF
+    backend, or as `launched` runs them.
 
     TrialFailed where they can't be compiled, loaded or launched, or give other spikes.
     """
     try:
         module = importlib.import_module(name)
-        same = _launched(module, device)
+        with torch.no_grad():
+            same = (launched or _launched)(module, device)
     except Exception as error:
         if out_of_memory(error) or not _tells_of_the_machine(error):
             raise
@@ -58,12 +63,11 @@ def _launched(module: ModuleType, device: str) -> bool:
     spec = LIFSpec()
     x = torch.tensor([[0.4, 0.8, 1.2], [0.9, 0.7, 0.1]], device=device)
     v0, tau = torch.zeros(3, device=device), torch.full((), 2.0, device=device)
-    with torch.no_grad():
-        spikes, v = module.forward(x, v0, tau, spec)
-        module.backward(torch.ones_like(x), torch.ones_like(v0), x, v0, tau, spec)
-        wanted, last = lif_eager.forward(x.cpu(), v0.cpu(), tau.cpu(), spec)
-        # Copies wait for the device, which tells of some faults only then.
-        return torch.equal(spikes.cpu(), wanted) and torch.equal(v.cpu(), last)
+    spikes, v = module.forward(x, v0, tau, spec)
+    module.backward(torch.ones_like(x), torch.ones_like(v0), x, v0, tau, spec)
+    wanted, last = lif_eager.forward(x.cpu(), v0.cpu(), tau.cpu(), spec)
+    # Copies wait for the device, which tells of some faults only then.
+    return torch.equal(spikes.cpu(), wanted) and torch.equal(v.cpu(), last)
 
 
 def _tells_of_the_machine(error: Exception) -> bool:

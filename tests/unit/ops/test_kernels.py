@@ -11,8 +11,8 @@ import torch
 from tempreg.functional import lif
 from tempreg.ops import cbuild, ckernel, lif_c, norm_c
 from tempreg.ops.ckernel import kernel
-from tempreg.ops.norm_lif import NormLIFSpec, norm_lif
-from tempreg.ops.spec import LIFSpec
+from tempreg.ops.norm_lif import norm_lif
+from tempreg.ops.spec import LIFSpec, NormLIFSpec
 from tempreg.surrogate import SURROGATE_CODES
 from tests.conftest import needs_compiler
 
