@@ -119,16 +119,18 @@ def calibration_of(path: Path) -> Calibration | None:
     file = RunDirectory(path).calibration
     if not file.is_file():
         return None
+    values: dict[str, Any] = RunDirectory(path).read_json(file)
     try:
-        values: dict[str, Any] = RunDirectory(path).read_json(file)
         found = Calibration(**{k: v for k, v in values.items() if k not in _BESIDE})
         lists = (found.temperatures, found.least_probability)
         numbers = [found.risk, found.delta, found.threshold, *lists[0], *lists[1]]
         if found.score not in SCORES or not all(isinstance(n, (int, float)) for n in numbers):
             raise ValueError("a value is of another kind")
+        if not all(math.isfinite(n) for n in numbers):
+            raise ValueError("a number isn't finite")
         if not found.temperatures or min(found.temperatures) <= 0:
             raise ValueError("a temperature is not above 0")
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RunDirectoryError(
             f"{file} is damaged ({error}): make it again with `tempreg calibrate`"
         ) from None
@@ -164,7 +166,7 @@ def curve_of(path: Path) -> ExitCurve | None:
         finite = all(math.isfinite(v) for values in lists for v in values)
         if len(timesteps) != len(accuracy) or not timesteps or not finite:
             raise ValueError("the curve isn't of finite numbers, one a threshold")
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise RunDirectoryError(
             f"{file} is damaged ({error}): make it again with `tempreg calibrate`"
         ) from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import random
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import h5py
 import numpy as np
 import scipy.io
 
+from tempreg.cli.events_in import Lines
 from tempreg.data.errors import DataError
 from tempreg.data.formats.recordings import READERS, read_recording
 from tempreg.data.sources.events import DVS128Gesture
@@ -56,7 +59,45 @@ def events() -> list[Target]:
         *(target(suffix) for suffix in made if suffix not in (".hdf5", ".aedat2")),
         gesture("trials (DVS128 Gesture)", "trials_to_train.txt"),
         gesture("labels (DVS128 Gesture)", "user01_led_labels.csv"),
+        Target("events in lines", "events", lambda: [_lines()], _read_lines),
+        *([Target("graph .nir", "a.nir", lambda: [_graph()], _read_graph)] if _NIR else []),
     ]
+
+
+_NIR = importlib.util.find_spec("nir") is not None
+
+
+def _lines() -> bytes:
+    return b"".join(b"%d, %d %d\t%d\n" % tuple(row) for row in _recording().tolist())
+
+
+def _read_lines(folder: Path) -> None:
+    """As a sender's: in pieces of any size."""
+    given, lines = (folder / "events").read_bytes(), Lines()
+    sizes = random.Random(len(given))
+    while given:
+        size = sizes.choice((1, 7, 300, 5000))
+        lines.events(given[:size])
+        given = given[size:]
+    lines.end()
+    if lines.malformed:  # which a stream counts, and goes on
+        raise DataError(f"{lines.malformed} lines are no events")
+
+
+def _graph() -> bytes:
+    import nir
+
+    per_neuron = [np.full(3, value) for value in (4e-3, 1.0, 0.0, 1.0, 0.0)]
+    graph = nir.NIRGraph.from_list(nir.Affine(np.ones((3, 16)), np.zeros(3)), nir.LIF(*per_neuron))
+    held = io.BytesIO()
+    nir.write(held, graph)
+    return held.getvalue()
+
+
+def _read_graph(folder: Path) -> None:
+    from tempreg.interop.nir_graphs import FromNIR
+
+    FromNIR(folder / "a.nir")
 
 
 @cache

@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tempreg.config import read_config
+from tempreg.config import config_to_dict, read_config
 from tempreg.config.presets import nmnist_trt
 from tempreg.runs import evaluate_run
+from tempreg.runs.calibrate import calibration_of, curve_of
 from tempreg.runs.page import write_run_report
 from tempreg.runs.predict import stored_network
 from tempreg.study.page.report import write_study_report
@@ -19,6 +20,13 @@ from tempreg.study.results import load_study
 from tempreg.training.run_directory import RunDirectory
 from tests.fuzz.targets.base import OLD_RUN, Target, made_by
 from tests.study_folder import make_study
+
+CALIBRATED = {
+    "score": "confidence", "risk": 0.1, "delta": 0.1, "threshold": 0.8, "temperatures": [1.5, 1.2],
+    "least_probability": [0.01, 0.02], "samples": 40, "lost": 0.05, "mean_steps": 1.25,
+    "split": "validation",
+    "curve": {"timesteps": [1.0, 1.5], "accuracy": [0.5, 0.75], "chosen": [1.25, 0.625]},
+}  # fmt: skip
 
 
 def texts() -> list[Target]:
@@ -66,7 +74,21 @@ def texts() -> list[Target]:
         study(folder)
         (folder / "chosen.json").write_text(json.dumps({"trt": {"objective.lam": 0.01}}))
 
+    def hub(folder: Path) -> None:
+        """A folder to publish."""
+        (folder / "hub").mkdir()
+        shutil.copy(OLD_RUN / "run" / "model.safetensors", folder / "hub")
+        settings = config_to_dict(read_config(OLD_RUN / "run" / "config.yaml"))
+        data = json.loads((OLD_RUN / "run" / "data.json").read_text())
+        stored = {"library_name": "tempreg", "settings": settings, "data": data}
+        (folder / "hub" / "config.json").write_text(json.dumps(stored))
+
     return [
+        Target("config.json to publish", "hub/config.json",
+               lambda: made_by(hub, "hub/config.json"),
+               lambda folder: stored_network(folder / "hub"), hub),
+        Target("calibration.json", "calibration.json", lambda: [json.dumps(CALIBRATED).encode()],
+               lambda folder: (calibration_of(folder), curve_of(folder))),
         Target("settings .yaml", "a.yaml", lambda: [(OLD_RUN / "run/config.yaml").read_bytes()],
                lambda folder: read_config(folder / "a.yaml")),
         of_run("config.yaml", lambda folder: evaluate_run(folder / "run")),

@@ -22,6 +22,7 @@ from tempreg.models import create_model, load_weights
 from tempreg.models.weights import WeightsError
 from tempreg.report.reading import ReportError
 from tempreg.runs.build import build_model
+from tempreg.runs.calibrate import calibration_of, curve_of
 from tempreg.runs.observers import observer_for
 from tempreg.runs.page import write_run_report
 from tempreg.runs.predict import stored_network
@@ -30,6 +31,7 @@ from tempreg.study.plan.arms import Arm
 from tempreg.study.plan.plan import StudyError, make_plan
 from tempreg.study.slurm import write_jobs
 from tempreg.training.run_directory import RunDirectory, RunDirectoryError
+from tests.fuzz.targets.texts import CALIBRATED
 from tests.study_folder import make_study
 
 OLD_RUN = Path(__file__).parents[2] / "data" / "old_run"
@@ -80,6 +82,31 @@ def test_a_result_with_numbers_no_array_can_hold(tmp_path: Path) -> None:
     assert issubclass(Fisher, Result)
     with pytest.raises(ResultError, match="is damaged"):
         Fisher.load(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("threshold", "0.8", HUGE),
+        ("threshold", "0.8", "NaN"),
+        ("temperatures", "[1.5, ", "[Infinity, "),
+        ("temperatures", "[1.5, ", f"[{HUGE}, "),
+        ("least_probability", "[0.01, ", '["a", '),
+        ("timesteps", "[1.0, ", f"[{HUGE}, "),
+    ],
+)
+def test_a_calibration_with_numbers_that_are_none(
+    tmp_path: Path, name: str, old: str, new: str
+) -> None:
+    file, whole = tmp_path / "calibration.json", json.dumps(CALIBRATED)
+    file.write_text(whole)
+    assert calibration_of(tmp_path)
+    assert curve_of(tmp_path)
+    assert f'"{name}": {old}' in whole
+    file.write_text(whole.replace(f'"{name}": {old}', f'"{name}": {new}'))
+    read = curve_of if name == "timesteps" else calibration_of
+    with pytest.raises(RunDirectoryError, match=r"calibration\.json is damaged \((?!.*damaged)"):
+        read(tmp_path)
 
 
 def test_a_command_to_be_pasted_has_no_other_in_it(tmp_path: Path) -> None:
