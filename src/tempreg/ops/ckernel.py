@@ -77,5 +77,5 @@ def room_for(x: Tensor, steps: int, neurons: int, threads: int, most: int) -> tu
     block = max(1, min(most, fitting, -(-neurons // threads)))
     size, held = threads * steps * block, getattr(_ROOM, "tensors", {})
     if x.dtype not in held or len(held[x.dtype]) < size:
-        _ROOM.tensors = held | {x.dtype: torch.empty(size, dtype=x.dtype)}
+        _ROOM.tensors = held | {x.dtype: x.new_empty(size)}
     return _ROOM.tensors[x.dtype], block

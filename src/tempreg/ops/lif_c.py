@@ -77,7 +77,7 @@ def _forward_cpu(
 ) -> tuple[Tensor, Tensor]:
     shape = x.shape[1:]
     (x, x_step), (v0, v0_step) = rows(x), _state(v0, x)
-    spikes, v = torch.empty(x.shape, dtype=x.dtype), torch.empty(shape, dtype=x.dtype)
+    spikes, v = x.new_empty(x.shape), x.new_empty(shape)  # whatever the default device
     number = fixed if tau is None else tau.item()
     layer = (number, v_threshold, v_reset or 0.0, v_reset is None)
     threads = threads_for(x.numel(), PARALLEL_FROM)
@@ -100,7 +100,7 @@ def _backward_cpu(
     detach: bool,
     rest: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    gx = torch.empty(x.shape, dtype=x.dtype)
+    gx = x.new_empty(x.shape)
     gv0, gtau = (x.new_empty(x.shape[1:]) if rest else None for _ in range(2))
     steps, neurons = x.shape[0], x[0].numel()
     gs, (gv, gv_step) = gs.contiguous(), _state(gv, x)
@@ -116,7 +116,7 @@ def _backward_cpu(
     return gx, gv0, gtau
 
 
-_ZEROS = {dtype: torch.zeros((), dtype=dtype) for dtype in ELEMENTS}
+_ZEROS = {dtype: torch.zeros((), dtype=dtype, device="cpu") for dtype in ELEMENTS}
 
 
 def _state(v: Tensor | None, x: Tensor) -> tuple[Tensor, int]:

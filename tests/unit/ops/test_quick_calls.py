@@ -73,6 +73,16 @@ def test_a_trace_holds_the_layer_and_not_its_answer() -> None:
     assert torch.equal(traced(second), lif(second))
 
 
+@needs_compiler
+def test_another_default_device_changes_nothing() -> None:
+    """Kernels write where tensors of the input's device are, and not into those of another."""
+    x = torch.randn(4, 3, 50, dtype=torch.float64)
+    wanted = passes(x, None)
+    with torch.device("meta"):
+        found = passes(x, None)
+    assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+
+
 def test_room_is_lent_again_and_grows() -> None:
     x = torch.empty(4, 100)
     first, block = room_for(x, 4, 100, 1, 4096)
