@@ -66,10 +66,11 @@ def _tried() -> ModuleType | None:
 
 def _same_spikes(module: ModuleType, device: str) -> bool:
     """Whether both passes run on a few neurons, and the spikes are those of the equations."""
-    x = torch.tensor([0.4, 0.9, 2.5, -1.0, 0.3, 1.4, 2.0, -0.2]).reshape(2, 1, 2, 1, 2)
+    here = torch.device("cpu")  # and not another default device
+    x = torch.tensor([0.4, 0.9, 2.5, -1.0, 0.3, 1.4, 2.0, -0.2], device=here).reshape(2, 1, 2, 1, 2)
     spec = NormLIFSpec(2, 2.0, 1e-5, 1.0, LIFSpec())
     normal = torch.nn.functional.batch_norm(x.flatten(0, 1), None, None, training=True)
-    zeros, tau = torch.zeros(1, 2, 1, 2), torch.full((), spec.tau)
+    zeros, tau = torch.zeros(1, 2, 1, 2, device=here), torch.full((), spec.tau, device=here)
     wanted, _ = lif_eager.forward(normal.unflatten(0, (2, 1)), zeros, tau, spec.lif)
     there = x.to(device)
     spikes, mean, var = module.forward(there, None, None, None, None, None, spec)
