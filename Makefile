@@ -30,8 +30,10 @@ OWN = $(PIP_INSTALL) --no-deps --no-build-isolation .
 demo: $(VENV)/.core
 	$(BIN)/python examples/demo.py runs/demo
 
+# Files in their order: xdist would begin with those of many tests, and end with long ones on one core.
 test: $(VENV)/.dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --ignore tests/device $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder \
+	  --ignore tests/device $(TESTS)
 
 # `tempreg audit` of every built-in network: minutes.
 audit-models: $(VENV)/.dev
@@ -48,7 +50,7 @@ ifdef LOCKED
 else
 	$(BIN)/python $(CONSTRAINED) -e '.[triton]'
 endif
-	$(BIN)/python -m pytest tests/oracle -k "interpreter or gpus"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto tests/oracle -k "interpreter or gpus"
 
 # tempreg tried on an NVIDIA GPU in under eight minutes; says so where there is none. CIFAR: CIFAR-10
 # as class folders of JPEG files, for a network trained in the time left.
