@@ -28,8 +28,10 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.c_spikes import Differences, Reader, count, potentials, with_spikes_copied
+from torch import Tensor
 
 from tempreg.bench.inference import Stepwise
+from tempreg.data import DataSet
 from tempreg.runs import load_run
 from tempreg.runs.export import export_run
 
@@ -126,13 +128,30 @@ def _appended(name: str, columns: tuple[str, ...], rows: list[list[Any]]) -> Non
         writer.writerows([columns, *rows] if fresh else rows)
 
 
+def samples(data: DataSet, steps: int, count: int) -> tuple[Tensor, Tensor, np.ndarray]:
+    """The first test samples: x [T, N, C, H, W] as the network takes them and labels [N]; and as C
+    does, [N, T, C, H, W] of events counted or of pixels 0 ... 255."""
+    x, y = data.test.batch(torch.arange(count))
+    if x.ndim == 5:
+        return x, y, np.ascontiguousarray(x.transpose(0, 1).numpy())
+    assert data.reading is not None
+    scale, offset = (
+        torch.as_tensor(each, dtype=torch.float64).reshape(-1, 1, 1)
+        for each in (data.reading.scale, data.reading.offset)
+    )
+    pixels = ((x.double() - offset) / scale).round()
+    assert pixels.min() >= 0
+    assert pixels.max() <= 255
+    frames = pixels.float().unsqueeze(1).expand(-1, steps, -1, -1, -1)
+    return x.expand(steps, *x.shape), y, np.ascontiguousarray(frames.numpy())
+
+
 @torch.no_grad()
 def check(run: Path, folder: Path, recordings: int) -> None:
     """C in float32 beside the network in float64, on some test recordings; in int8 beside PyTorch's
     float32, on all."""
     _, data, network, _ = load_run(run)
-    x, y = data.test.batch(torch.arange(len(data.test)))
-    frames = np.ascontiguousarray(x.transpose(0, 1).numpy())
+    x, y, frames = samples(data, network.num_steps, len(data.test))
     parts = x.split(AT_ONCE, dim=1)
     own = torch.cat([network(part) for part in parts], dim=1).transpose(0, 1).numpy()
     int8 = Compiled(run, folder, int8=True)
@@ -189,8 +208,8 @@ def _told(
 def measure(run: Path, folder: Path, rounds: int) -> None:
     """The ways in turn, on four recordings a round."""
     _, data, network, _ = load_run(run)
-    x, _ = data.test.batch(torch.arange(8))
-    frames, classes = np.ascontiguousarray(x.transpose(0, 1).numpy()), len(data.classes)
+    x, _, frames = samples(data, network.num_steps, 8)
+    classes = len(data.classes)
     float32, int8 = (Compiled(run, folder, int8=i) for i in (False, True))
     onnx, stepwise = onnx_stepping(run, folder), Stepwise(load_run(run)[2])
     ways: dict[str, Callable[[int], Any]] = {

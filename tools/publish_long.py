@@ -19,9 +19,10 @@ from long_figure import draw
 from tempreg.files import write_text
 from tempreg.study.packed import write_packed
 from tempreg.study.page.confirmatory import confirmatory_sentence
+from tempreg.study.page.recordings import recordings_section
 from tempreg.study.page.report import write_study_report
 from tempreg.study.page.words import points
-from tempreg.study.results import StudyData, load_study
+from tempreg.study.results import StudyData, load_study, training_overlap
 from tempreg.study.statistics.comparison import accuracy_margin, beside
 from tempreg.study.statistics.effects import Effect, effects
 from tempreg.study.statistics.paired import Paired, holm, mean_sd, paired
@@ -70,7 +71,9 @@ def studies() -> dict[str, StudyData]:
 def page(text: str) -> str:
     """The page with its tables as they should be."""
     before, _, after = text.split(MARK)
-    tables = "\n".join(part for name, study in studies().items() for part in of_study(name, study))
+    tables = "\n".join(
+        part for name, study in studies().items() for part in of_study(name, study) if part
+    )
     return f"{before}{MARK}\n{tables}\n{MARK}{after}"
 
 
@@ -80,6 +83,7 @@ def of_study(name: str, study: StudyData) -> Iterator[str]:
     yield main_effects(study)
     yield arms(study)
     yield rivals(study)
+    yield other_recordings(study)
 
 
 def _standing(study: StudyData) -> str:
@@ -104,7 +108,7 @@ def main_effects(study: StudyData) -> str:
         for name, found in read.items()
     }
     for name, column in BESIDE.items():
-        cells[name] = [_interval(effect.test) for effect in effects(study, column)]
+        cells[name] = [_interval(e.differences, e.test.overlap) for e in effects(study, column)]
     rows = [_named(effect) for effect in read["last timestep"]]
     table = [
         [*row, *line] for row, line in zip(rows, zip(*cells.values(), strict=True), strict=True)
@@ -123,30 +127,44 @@ def arms(study: StudyData) -> str:
         for column in columns.values():
             other = found[column][arm]
             word = f"{other.reading}: " if column in ENDPOINTS.values() else ""
-            row.append(word + _interval(other.test))
+            differences = study.differences(arm, study.reference, column)
+            row.append(word + _interval(differences, other.test.overlap))
         rows.append(row)
     return f"Arms, minus `{study.reference}`:\n\n" + markdown(["Arm", *columns], rows)
 
 
 def rivals(study: StudyData) -> str:
     """Whether an arm beats both of `RIVALS` at both endpoints."""
-    names = [arm.name for arm in study.arms]
+    names, overlap = [arm.name for arm in study.arms], training_overlap(study)
     if not set(RIVALS) <= set(names):
         return ""
     rows = []
     for arm in (n for n in names if n not in RIVALS):
-        tests = [
-            paired(study.differences(arm, rival, column))
+        found = [
+            study.differences(arm, rival, column)
             for rival in RIVALS
             for column in ENDPOINTS.values()
         ]
-        better = "yes" if all(test.low > 0 for test in tests) else "no"
-        rows.append([f"`{arm}`", *(_interval(test) for test in tests), better])
+        better = "yes" if all(paired(d, overlap=overlap).low > 0 for d in found) else "no"
+        rows.append([f"`{arm}`", *(_interval(d, overlap) for d in found), better])
     heads = [f"minus `{rival}`, {name}" for rival in RIVALS for name in ENDPOINTS]
     text = (
         "Better than TRT and than L2 of the same norm, at both endpoints (intervals above 0)?\n\n"
     )
     return text + markdown(["Arm", *heads, "Better"], rows)
+
+
+def other_recordings(study: StudyData) -> str:
+    """Every arm minus the reference by the mixed model, where every partition tests all items."""
+    section = recordings_section(study)
+    if section is None:
+        return ""
+    (table,) = section.tables
+    rows = [[f"`{arm}`", *cells] for arm, *cells in table.rows]
+    text = (
+        f"For other recordings and partitions, minus `{study.reference}` (a mixed model of both):"
+    )
+    return f"{text}\n\n" + markdown(["Arm", *ENDPOINTS], rows)
 
 
 def markdown(head: list[str], rows: list[list[str]]) -> str:
@@ -161,11 +179,14 @@ def _named(effect: Effect) -> list[str]:
 def _read(study: StudyData, differences: list[float], test: Paired, p: float) -> str:
     margin = accuracy_margin(study)
     reading = read_difference(test, within(differences, margin, test.overlap), margin, p=p)
-    return f"{reading}: {_interval(test)}"
+    return f"{reading}: {_interval(differences, test.overlap)}"
 
 
-def _interval(test: Paired) -> str:
-    return f"{points(test.mean)} ({points(test.low)} to {points(test.high)})"
+def _interval(differences: list[float], overlap: float) -> str:
+    """The interval that decides; where that is corrected for overlap, the plain one behind it."""
+    test, plain = paired(differences, overlap=overlap), paired(differences)
+    said = f"{points(test.mean)} ({points(test.low)} to {points(test.high)})"
+    return f"{said}, plain {points(plain.low)} to {points(plain.high)}" if overlap else said
 
 
 if __name__ == "__main__":
