@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import Literal, final
 
-from tempreg.study.page.credit import doubts
+from tempreg.study.page.credit import doubts, l2_in_place
 from tempreg.study.page.measures import (
     GAP,
     LAST_STEP,
@@ -140,16 +140,14 @@ def claim_arms(study: StudyData) -> tuple[str | None, str | None, str | None]:
     """The arms that claims are about: TRT, what it is compared with, and its matched L2.
 
     study.yaml may name them (`claims`: `arm`, `against`, `l2`); else they are `trt`, the
-    reference and `step+mse+l2`, where the study has them.
+    reference, and L2 in the place of the first one's penalty: the one that ends with the same norm
+    of the weights where the study has it, before the one that is matched at initialisation.
     """
-    names = [arm.name for arm in study.arms]
+    arms = {arm.name: arm for arm in study.arms}
     chosen = study.facts.get("claims") or {}
-    wanted = (
-        chosen.get("arm", "trt"),
-        chosen.get("against", study.reference),
-        chosen.get("l2", "step+mse+l2"),
-    )
-    treated, against, l2 = (name if name in names else None for name in wanted)
+    treated, against = chosen.get("arm", "trt"), chosen.get("against", study.reference)
+    l2 = chosen.get("l2") or (l2_in_place(study, arms[treated]) if treated in arms else None)
+    treated, against, l2 = (name if name in arms else None for name in (treated, against, l2))
     return treated, (against if against != treated else None), l2
 
 

@@ -72,11 +72,7 @@ def _other_penalty(
     study: StudyData, arm: ReportedArm, against: str, column: str, margin: float
 ) -> str:
     """Of L2 in the place of the arm's penalty, where the arm isn't shown to go further than it."""
-    objective = objective_of(arm)
-    if objective.penalty in (None, *_L2):
-        return ""
-    found = [arm_with(study, arm, objective.with_penalty(name)) for name in _L2]
-    plain = next((name for name in found if name not in (None, against)), None)
+    plain = l2_in_place(study, arm, against)
     if plain is None:
         return ""
     more = study.differences(arm.name, plain, column)
@@ -85,6 +81,15 @@ def _other_penalty(
     if not said or (read in ("higher", "lower") and (sum(more) > 0) == (sum(whole) > 0)):
         return ""
     return f"{arm.name} minus {plain} (L2 in the penalty's place): {read}, {said}"
+
+
+def l2_in_place(study: StudyData, arm: ReportedArm, against: str = "") -> str | None:
+    """The arm, not `against`, that has L2 of matched strength in the place of `arm`'s penalty."""
+    objective = objective_of(arm)
+    if objective.penalty in (None, *_L2):
+        return None
+    found = [arm_with(study, arm, objective.with_penalty(name)) for name in _L2]
+    return next((name for name in found if name not in (None, against)), None)
 
 
 def _training_alone(study: StudyData, arm: str, against: str, column: str, margin: float) -> str:

@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 
+from tempreg.study.page.penalty import objective_of
 from tempreg.study.page.words import plain, points, span
 from tempreg.study.results import StudyData, training_overlap
 from tempreg.study.statistics.paired import paired
@@ -114,14 +115,15 @@ def paired_words(study: StudyData, arm: str | None, other: str | None) -> str:
 
 
 def matched_words(study: StudyData, arm: str, l2: str) -> str:
-    """That L2 matches on the fresh network only: by how much the weights' norms end apart."""
+    """How L2 was matched, and by how much the weights' norms end apart."""
     a, b = study.values(arm, "weight_norm"), study.values(l2, "weight_norm")
     apart = [a[r] / b[r] - 1 for r in study.replicates if r in a and b.get(r)]
     if not apart:
         return ""
     mean = 100 * float(np.mean(apart))
     side = "below" if mean < 0 else "above"
+    at_end = any(each.name == l2 and objective_of(each).penalty == "l2n" for each in study.arms)
+    matched = "by the norm at the end: there" if at_end else "at initialisation only, at the end"
     return (
-        f"; matched at initialisation only, at the end the norm of {arm}'s weights is "
-        f"{abs(mean):.1f}% {side} that of {l2}'s"
+        f"; matched {matched} the norm of {arm}'s weights is {abs(mean):.1f}% {side} that of {l2}'s"
     )

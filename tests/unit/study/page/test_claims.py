@@ -48,6 +48,13 @@ def test_verdicts_follow_the_truth(tmp_path: Path) -> None:
     assert made[4].sentence.startswith("TRT is more accurate than direct training: supported.")
 
 
+def test_l2_that_ends_with_the_same_norm_comes_before_the_other(tmp_path: Path) -> None:
+    effects = {"rate": 0.0, "step+mse+l2": -0.05, "step+mse+l2n": 0.0, "trt": 0.05}
+    made = compared(make_study(tmp_path, effects=effects, replicates=10))[2]
+    assert made[5].verdict == "supported"
+    assert "trt minus step+mse+l2n: +" in made[5].detail
+
+
 def test_two_repetitions_leave_it_open(tmp_path: Path) -> None:
     effects = {"rate": 0.0, "step+mse+l2": 0.0, "trt": 0.001}
     _, arms, made = compared(make_study(tmp_path, effects=effects, replicates=2, seed=4))
