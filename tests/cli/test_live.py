@@ -8,8 +8,11 @@ import re
 import runpy
 import signal
 import socket
+import struct
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +22,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tempreg
-from tempreg.cli.events_in import LONGEST, Lines
+from tempreg.cli import events_in
+from tempreg.cli.events_in import LONGEST, Lines, Source
 from tempreg.cli.main import main
 from tempreg.config import RunConfig
 from tempreg.data.formats.recordings import read_recordings
@@ -84,6 +88,19 @@ def test_a_sure_answer_ends_its_sample(run: Path, recording: Path) -> None:
     assert all(bool(a.done) and a.steps.tolist() == [1] for a in answers)
 
 
+def test_each_answer_comes_before_the_next_is_computed(run: Path) -> None:
+    stream = tempreg.Stream(run, sample_ms=20, backend="torch")
+    assert not isinstance(stream.live, str)
+    seconds = np.arange(1000) * 1_000_000  # each event is far behind the sample before it
+    one = np.ones(1000, int)
+    answers = stream.each(seconds, one, one, one)
+    for number in range(1, 5):
+        answer = next(answers)
+        assert answer.steps.tolist() == [2 - number % 2]
+        assert len(stream.live.ends) == number
+    assert stream.live.ends == [10_000, 20_000, 1_010_000, 1_020_000]
+
+
 @pytest.mark.parametrize("source", ["-", "tcp", "udp", "file"])
 def test_every_source_says_the_same(
     run: Path,
@@ -140,6 +157,63 @@ def _over_a_socket(kind: str, words: list[str], content: bytes, folder: Path) ->
     told = process.communicate()
     assert process.returncode == 0, told
     return told
+
+
+def test_a_silent_sender_is_waited_for_until_ctrl_c(run: Path, tmp_path: Path) -> None:
+    process = Running(["predict", str(run), "--stream", "tcp:0"], tmp_path)
+    port = process.wait_for("errors", r"listening on tcp:127\.0\.0\.1:(\d+)\n").group(1)
+    with socket.create_connection(("127.0.0.1", int(port))):
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 0
+    assert errors.splitlines()[-1] == "tempreg: 0 events, 0 answers"
+
+
+def test_a_sender_that_breaks_off_is_told_after_its_answers(
+    run: Path, recording: Path, tmp_path: Path
+) -> None:
+    words = ["predict", str(run), "--sample-ms", "30", "--json", "--stream", "tcp:0"]
+    process = Running(words, tmp_path)
+    port = process.wait_for("errors", r"listening on tcp:127\.0\.0\.1:(\d+)\n").group(1)
+    with socket.create_connection(("127.0.0.1", int(port))) as out:
+        out.sendall(as_lines(recording) + b"99999 3")
+        process.wait_for("output", r"(.+\n){2}")
+        out.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    output, errors = process.communicate()
+    assert process.returncode == 1
+    assert output.count("\n") == 3
+    assert errors.splitlines()[-2:] == [
+        "tempreg: 900 events, 3 answers; not looked at: malformed lines 1",
+        "tempreg: the sender's connection broke off: Connection reset by peer",
+    ]
+
+
+def test_datagrams_that_came_too_fast_are_told(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux says how many datagrams were thrown away")
+    monkeypatch.setattr(events_in, "WAITING", 1 << 15)
+
+    def flooded(address: str, lines: Lines, _: Callable[[str], None]) -> Source:
+        """A listener that a sender of 500 datagrams gets ahead of, and then Ctrl-C."""
+
+        def flood(said: str) -> None:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+                out.connect(("127.0.0.1", int(said.rpartition(":")[2])))
+                for number in range(500):
+                    out.send(b"%d 1 1 1\n" % number * 50)
+
+        with closing(listening(address, lines, flood)) as source:
+            yield next(source)
+            raise KeyboardInterrupt
+
+    listening = events_in.listening
+    monkeypatch.setattr(events_in, "listening", flooded)
+    assert main(["predict", str(run), "--stream", "udp:0"]) == 0
+    told = re.search(r"not looked at: datagrams that came too fast (\d+)$", capsys.readouterr().err)
+    assert told
+    assert 0 < int(told[1]) < 500
 
 
 def test_until_stops_at_the_first_sure_timestep(

@@ -9,35 +9,50 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast, final
+from typing import TYPE_CHECKING, Final, TypeAlias, cast, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.data.frames.recordings import Recordings
-from tempreg.errors import RequestError
+from tempreg.errors import RequestError, RunStopped
 
 if TYPE_CHECKING:
     import io
 
 Events = NDArray[np.int64]
 """Columns t, x, y, p: [4, N]."""
+Source: TypeAlias = Generator[Events, None, None]
 LONGEST: Final = 256
 """Bytes of a line; more is no event."""
 AT_ONCE: Final = 1 << 16
 """Bytes that are read, or events that are played, at once."""
+WAITING: Final = 1 << 22
+"""Bytes of datagrams that may wait until they are read, where the system allows as many."""
+_SO_MEMINFO: Final = 55
 _LINE = re.compile(rb"\s*(-?\d{1,18})[\s,]+(\d{1,9})[\s,]+(\d{1,9})[\s,]+([01])\s*")
+
+
+@final
+class BrokenOff(RunStopped):
+    """A sender went away in the middle."""
 
 
 @final
 @dataclass
 class Lines:
-    """Lines as they come in pieces; what is no event is counted in `malformed`."""
+    """Lines as they come in pieces; what is no event is counted in `malformed`.
+
+    Attributes:
+        lost: datagrams that came faster than they were read, and were thrown away by the system,
+            as far as it says so.
+    """
 
     malformed: int = 0
+    lost: int = 0
     _rest: bytes = b""
     _skips: bool = False
 
@@ -66,7 +81,7 @@ class Lines:
         return self.events(b"\n") if self._rest else np.empty((4, 0), np.int64)
 
 
-def standard_input(lines: Lines) -> Iterator[Events]:
+def standard_input(lines: Lines) -> Source:
     """Until it is closed."""
     given = cast("io.BufferedReader", sys.stdin.buffer)
     while piece := given.read1(AT_ONCE):
@@ -74,12 +89,13 @@ def standard_input(lines: Lines) -> Iterator[Events]:
     yield lines.end()
 
 
-def listening(address: str, lines: Lines, told: Callable[[str], None]) -> Iterator[Events]:
+def listening(address: str, lines: Lines, told: Callable[[str], None]) -> Source:
     """Of `tcp:[HOST:]PORT` one connection until it is closed; of `udp:[HOST:]PORT` datagrams of
     whole lines, for ever. The host is this machine alone where it isn't named.
 
     Raises:
         RequestError: the address isn't one, or can't be listened on.
+        BrokenOff: the connection ended otherwise than by being closed.
     """
     kind, host, port = _address(address)
     family = socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM
@@ -87,19 +103,47 @@ def listening(address: str, lines: Lines, told: Callable[[str], None]) -> Iterat
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             server.bind((host, port))
+            if kind == "tcp":
+                server.listen(1)
+            else:
+                server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WAITING)
         except (OSError, UnicodeError) as error:  # the latter of what no host can be called
             why = getattr(error, "strerror", None) or error
             raise RequestError(f"--stream {address}: {why}") from None
         told(f"listening on {kind}:{host}:{server.getsockname()[1]}")
-        if kind == "udp":
-            while True:
-                yield lines.events(server.recvfrom(AT_ONCE)[0] + b"\n")
-        server.listen(1)
-        sender, _ = server.accept()
-        with sender:
+        yield from (_datagrams if kind == "udp" else _connection)(server, lines)
+
+
+def _datagrams(server: socket.socket, lines: Lines) -> Source:
+    try:
+        while True:
+            datagram = server.recv(AT_ONCE)
+            lines.lost = _lost(server)
+            yield lines.events(datagram + b"\n")
+    finally:
+        lines.lost = _lost(server)
+
+
+def _lost(server: socket.socket) -> int:
+    """Datagrams that the system threw away, for there was no room for them; 0 where it doesn't
+    say. Of Linux' `SO_MEMINFO`, which Python doesn't name, the ninth number."""
+    if sys.platform != "linux":
+        return 0
+    numbers = server.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+    return int.from_bytes(numbers[32:36], sys.byteorder)
+
+
+def _connection(server: socket.socket, lines: Lines) -> Source:
+    sender, _ = server.accept()
+    server.close()  # so that another sender is refused, and doesn't wait for ever
+    with sender:
+        try:
             while piece := sender.recv(AT_ONCE):
                 yield lines.events(piece)
+        except ConnectionError as error:
             yield lines.end()
+            raise BrokenOff(f"the sender's connection broke off: {error.strerror}") from None
+        yield lines.end()
 
 
 def _address(text: str) -> tuple[str, str, int]:
@@ -113,7 +157,7 @@ def _address(text: str) -> tuple[str, str, int]:
     return kind, host or "127.0.0.1", int(port)
 
 
-def played(recording: Recordings, speed: float) -> Iterator[Events]:
+def played(recording: Recordings, speed: float) -> Source:
     """A recording, a hundredth of a second at a time, `speed` times as fast as it was recorded."""
     t = recording.t.astype(np.int64)
     began, first, at = time.monotonic(), int(t[0]), 0

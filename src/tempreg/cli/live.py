@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
@@ -13,7 +14,7 @@ from tempreg.cli.parser import whole
 from tempreg.errors import RequestError, one_line
 
 if TYPE_CHECKING:
-    from tempreg.cli.events_in import Events, Lines
+    from tempreg.cli.events_in import Lines, Source
     from tempreg.runs.own.trust import Trust
     from tempreg.runs.predict import Predictor
     from tempreg.runs.stream import Answer, Stream
@@ -101,7 +102,7 @@ class Early:
 
 def run_live(args: argparse.Namespace, trust: bool | Trust) -> int:
     """Answer events as they come, until their end or Ctrl-C; returns the exit code."""
-    from tempreg.cli.events_in import Lines
+    from tempreg.cli.events_in import BrokenOff, Lines
     from tempreg.runs.predict import predictor
     from tempreg.runs.stream import Stream
 
@@ -116,22 +117,27 @@ def run_live(args: argparse.Namespace, trust: bool | Trust) -> int:
     if isinstance(stream.live, str):
         raise RequestError(f"--stream can't be for {stream.live}")
     lines, display = Lines(), _Display(predict.classes, json_lines=args.json)
+    broken = None
     try:
-        for t, x, y, p in _source(args, predict, lines):
-            display.seen += len(t)
-            answers = stream.events(t, x, y, p)
-            for answer, end in zip(answers, stream.live.ends, strict=True):
-                display.show(answer, end)
+        with closing(_source(args, predict, lines)) as source:
+            for t, x, y, p in source:
+                display.seen += len(t)
+                for answer in stream.each(t, x, y, p):
+                    display.show(answer, stream.live.ends[-1])
     except KeyboardInterrupt:
         pass  # how one that listens is ended
+    except BrokenOff as error:
+        broken = error
     rest = stream.finish()
     if rest is not None:
         display.show(rest, None)
     display.end(_dropped(stream, lines))
+    if broken is not None:
+        raise broken
     return 0
 
 
-def _source(args: argparse.Namespace, predict: Predictor, lines: Lines) -> Iterator[Events]:
+def _source(args: argparse.Namespace, predict: Predictor, lines: Lines) -> Source:
     from tempreg.cli.events_in import is_file, listening, played, standard_input
 
     if is_file(args.stream):
@@ -154,6 +160,7 @@ def _dropped(stream: Stream, lines: Lines) -> dict[str, int]:
     assert not isinstance(stream.live, str)
     dropped = stream.live.dropped
     return {
+        "datagrams that came too fast": lines.lost,
         "malformed lines": lines.malformed,
         "late": dropped.late,
         "outside of the sensor": dropped.outside,

@@ -21,7 +21,7 @@ Of a run on events, a camera's can be given as they come, for one sample at a ti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Literal, NamedTuple, final
@@ -196,15 +196,20 @@ class Stream:
             RequestError: the network is of images or no run, its frames need whole recordings, or
                 the arrays aren't whole numbers of one length.
         """
+        return [*self.each(t, x, y, p)]
+
+    def each(self, t: ArrayLike, x: ArrayLike, y: ArrayLike, p: ArrayLike) -> Iterator[Answer]:
+        """As `events`, but each answer as soon as it is known: of events over a long time, as after
+        a silence or of a clock that runs wild, there are many. Ask for all of them before you show
+        other events."""
         if isinstance(self.live, str):
             raise RequestError(f"events can't be for {self.live}")
-        answers = []
         for frames in self.live.push(t, x, y, p):
-            answers.append(self.step(frames))
-            if bool(answers[-1].done):
+            answer = self.step(frames)
+            if bool(answer.done):
                 self._forget()
                 self.live.begin()
-        return answers
+            yield answer
 
     def finish(self) -> Answer | None:
         """End the sample of `events`: what its timestep in progress says, None without an event."""
