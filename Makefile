@@ -153,7 +153,7 @@ sanitize: $(VENV)/.dev
 # stopped; a sample holds for the sources that it was drawn from, so this draws another elsewhere.
 mutants: $(VENV)/.dev
 	$(BIN)/python $(CONSTRAINED) mutmut==3.8.1 coverage==7.17.3
-	test -f build/mutants/mutants.csv || $(BIN)/python tools/mutate.py draw build/mutants/mutants.csv
+	test -f build/mutants/mutants.csv || $(BIN)/python tools/mutate.py draw numbers build/mutants/mutants.csv
 	$(BIN)/python tools/mutate.py run build/mutants/mutants.csv
 	$(BIN)/python tools/mutate.py table build/mutants/mutants.csv
 

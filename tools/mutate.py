@@ -1,14 +1,15 @@
 """Mutation testing: do the tests notice when a random place of the sources is changed?
 
-    python tools/mutate.py draw FILE.csv             draws the sample: one change at each place
-    python tools/mutate.py draw FILE.csv 9 0.3       ... another one, by its seed, and smaller
-    python tools/mutate.py run FILE.csv              judges each mutant not yet judged
-    python tools/mutate.py run FILE.csv survived     ... and again those of this status
-    python tools/mutate.py table FILE.csv            the score by package, in Markdown
+    python tools/mutate.py draw numbers FILE.csv         draws a sample: one change at each place
+    python tools/mutate.py draw numbers FILE.csv 9 0.3   ... another one, by its seed, and smaller
+    python tools/mutate.py run FILE.csv                  judges each mutant not yet judged
+    python tools/mutate.py run FILE.csv survived         ... and again those of this status
+    python tools/mutate.py table FILE.csv                the score by package, in Markdown
 
-Needs mutmut (for its operators) and coverage beside what the tests need. The sources are never
-touched: a copy of them in build/mutants is mutated. FILE.csv is written after every mutant, so a
-run that was stopped goes on where it was. Its columns: `first` is how a mutant fared when it was
+The packages of a sample and the tests that judge it: tools/mutation_samples.py. Needs mutmut (for
+its operators) and coverage beside what the tests need. The sources are never touched: a copy of
+them in build/mutants is mutated. FILE.csv is written after every mutant, so a run that was stopped
+goes on where it was. Its columns: `first` is how a mutant fared when it was
 first judged, `now` when it was last, `test` what ended it; `reading` is written by hand.
 """
 
@@ -26,33 +27,13 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from mutation_samples import ROOT, SAMPLES, Sample, sample_of
 from mutation_sites import Source
 from mutation_tests import judged, preload, record
 
-ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "tempreg"
 WORK = ROOT / "build" / "mutants"
 TREE = WORK / "tree"
-SEED = 8
-# Package: the files of it, and how many mutants to draw.
-SAMPLE = {
-    "ops": ("ops/*.py", 100),
-    "objectives": ("objectives/*.py", 50),
-    "analysis": ("analysis/*.py", 140),
-    "training/checkpoint": ("training/checkpoint*.py", 30),
-}
-LEFT_OUT = ("ops/lif_triton.py",)  # needs a GPU, or Triton's interpreter
-UNIT = ("added_objectives", "analysis_edges", "anytime", "backends", "checkpoint", "defaults",
-        "figures", "flatness", "foreign", "load_weights", "models", "neurons", "objectives",
-        "operators", "results", "resume", "run_landscape", "runs", "spikes", "study_sections",
-        "training")  # fmt: skip
-UNIT_TESTS = (path for name in UNIT for path in (ROOT / "tests/unit").rglob(f"test_{name}.py"))
-TESTS = ["tests/oracle", "tests/golden", *(str(path.relative_to(ROOT)) for path in UNIT_TESTS)]
-# Tests that run these files in processes of their own, where no coverage sees them.
-ELSEWHERE = dict.fromkeys(("ops/cbuild.py", "ops/dispatch.py"), "tests/unit/ops/test_backends.py")
-# Tests of what imports make, which run no line of these files; tried with every mutant.
-AT_IMPORT = "tests/unit/test_defaults.py"
-BUDGET = 120  # seconds of tests a mutant, as measured without it; the fastest go first
 COLUMNS = ("package", "file", "line", "function", "operator", "site", "variant", "change",
            "first", "now", "test", "reading")  # fmt: skip
 Row = dict[str, str]
@@ -60,10 +41,10 @@ Row = dict[str, str]
 
 def main(words: list[str]) -> None:
     match words:
-        case ["draw", name]:
-            write(Path(name), draw(SEED, 1.0))
-        case ["draw", name, seed, share]:
-            write(Path(name), draw(int(seed), float(share)))
+        case ["draw", sample, name]:
+            write(Path(name), draw(SAMPLES[sample], SAMPLES[sample].seed, 1.0))
+        case ["draw", sample, name, seed, share]:
+            write(Path(name), draw(SAMPLES[sample], int(seed), float(share)))
         case ["run", name, *again]:
             run(Path(name), set(again) | {""})
         case ["table", name]:
@@ -72,18 +53,18 @@ def main(words: list[str]) -> None:
             raise SystemExit(__doc__)
 
 
-def files(package: str) -> list[Path]:
+def files(sample: Sample, package: str) -> list[Path]:
     """The package's sources that are mutated."""
-    found = sorted(PACKAGE.glob(SAMPLE[package][0]))
-    return [file for file in found if str(file.relative_to(PACKAGE)) not in LEFT_OUT]
+    found = sorted(PACKAGE.glob(sample.packages[package][0]))
+    return [file for file in found if str(file.relative_to(PACKAGE)) not in sample.left_out]
 
 
-def draw(seed: int, share: float) -> list[Row]:
+def draw(sample: Sample, seed: int, share: float) -> list[Row]:
     """Places without replacement, all of a package equally likely; of each, one variant."""
     rng = random.Random(seed)
     rows = []
-    for package, (_, count) in SAMPLE.items():
-        sources = {file: Source(file) for file in files(package)}
+    for package, (_, count) in sample.packages.items():
+        sources = {file: Source(file) for file in files(sample, package)}
         places = [(file, i) for file, source in sources.items() for i in range(len(source.sites))]
         drawn = []
         for file, index in rng.sample(places, len(places)):
@@ -112,30 +93,32 @@ def draw(seed: int, share: float) -> list[Row]:
 def run(path: Path, statuses: set[str]) -> None:
     """Judges the mutants whose status is one of these, and writes each down."""
     rows = read(path)
+    sample = sample_of(rows[0]["package"])
     preload()
-    lines, seconds = tests_by_line()
-    for number, row in enumerate(rows, 1):
-        if row["now"] not in statuses:
-            continue
+    lines, seconds = tests_by_line(sample)
+    # In an order drawn once, so that what a stopped run has judged is a sample, too.
+    due = [row for row in rows if row["now"] in statuses]
+    for number, row in enumerate(random.Random(0).sample(due, len(due)), 1):
         source = Source(PACKAGE / row["file"])
         text = source.mutated(int(row["site"]), int(row["variant"]))
         if source.change(text) != row["change"]:
             raise SystemExit(f"{row['file']} is not what the sample was drawn from: draw again")
-        tests = chosen(row["file"], source.lines_needed(int(row["line"])), lines, seconds)
+        needed = source.lines_needed(int(row["line"]))
+        tests = chosen(sample, row["file"], needed, lines, seconds)
         with changed(TREE / "src" / "tempreg" / row["file"], text):
             outcome = judged(TREE, tests, seconds)
         row["now"], row["test"] = outcome
         row["first"] = row["first"] or outcome.status
         write(path, rows)
-        print(f"{number}/{len(rows)} {outcome.status:9} {row['file']}:{row['line']} {outcome.test}")
+        print(f"{number}/{len(due)} {outcome.status:9} {row['file']}:{row['line']} {outcome.test}")
 
 
-def tests_by_line() -> tuple[dict[str, dict[str, list[str]]], dict[str, float]]:
+def tests_by_line(sample: Sample) -> tuple[dict[str, dict[str, list[str]]], dict[str, float]]:
     """Which tests run which line of which file, and their seconds; of a fresh copy, once.
 
     The map is made again where a source or a test is newer.
     """
-    made = WORK / "map.json"
+    made = WORK / f"map-{sample.seed}.json"
     sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]
     if not made.exists() or made.stat().st_mtime < max(f.stat().st_mtime for f in sources):
         shutil.rmtree(TREE, ignore_errors=True)
@@ -146,7 +129,7 @@ def tests_by_line() -> tuple[dict[str, dict[str, list[str]]], dict[str, float]]:
         shared = WORK / "shared"
         if (ROOT.parent / "shared").exists() and not shared.is_symlink():
             shared.symlink_to(ROOT.parent / "shared")
-        record(TREE, TESTS, made)
+        record(TREE, sample.tests, made)
     found = json.loads(made.read_text())
     print(f"{len(found['seconds'])} tests; left out, for they fail here or are skipped: "
           f"{', '.join(found['left out']) or 'none'}")  # fmt: skip
@@ -154,6 +137,7 @@ def tests_by_line() -> tuple[dict[str, dict[str, list[str]]], dict[str, float]]:
 
 
 def chosen(
+    sample: Sample,
     file: str,
     needed: set[int] | None,
     lines: dict[str, dict[str, list[str]]],
@@ -163,9 +147,9 @@ def chosen(
     own = lines.get(file, {})
     found = {test for line, tests in own.items() if needed is None or int(line) in needed
              for test in tests}  # fmt: skip
-    extra = (AT_IMPORT, ELSEWHERE.get(file, AT_IMPORT))
+    extra = (sample.at_import, sample.elsewhere.get(file, sample.at_import))
     found |= {test for test in seconds if test.startswith(extra)}
-    left, order = float(BUDGET), []
+    left, order = float(sample.budget), []
     for test in sorted(found, key=lambda test: (seconds[test], test)):
         left -= seconds[test]
         if left > 0 or not order:
@@ -196,8 +180,9 @@ def table(rows: list[Row]) -> str:
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     weighted = {"first": 0.0, "now": 0.0}
-    places = {p: sum(len(Source(file).sites) for file in files(p)) for p in SAMPLE}
-    for package in SAMPLE:
+    sample = sample_of(rows[0]["package"])
+    places = {p: sum(len(Source(file).sites) for file in files(sample, p)) for p in sample.packages}
+    for package in sample.packages:
         own = [row for row in rows if row["package"] == package]
         for when in weighted:
             weighted[when] += places[package] * len(killed(own, when)) / max(len(own), 1)
