@@ -5,6 +5,7 @@ A line is `t x y p`: microseconds, column, row, polarity 0 or 1; blanks or comma
 
 from __future__ import annotations
 
+import errno
 import re
 import socket
 import sys
@@ -129,7 +130,12 @@ def _lost(server: socket.socket) -> int:
     say. Of Linux' `SO_MEMINFO`, which Python doesn't name, the ninth number."""
     if sys.platform != "linux":
         return 0
-    numbers = server.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+    try:
+        numbers = server.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+    except OSError as error:  # a kernel older than 4.12, or one that only stands for Linux
+        if error.errno != errno.ENOPROTOOPT:
+            raise
+        return 0
     return int.from_bytes(numbers[32:36], sys.byteorder)
 
 

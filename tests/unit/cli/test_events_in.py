@@ -231,3 +231,15 @@ def test_two_senders_of_datagrams_do_not_mix_their_lines() -> None:
     wanted = [event(n) for number in range(20) for n in (number, 100 + number)]
     assert heard.until(40) == wanted
     assert heard.lines.malformed == 20
+
+
+def test_a_system_that_counts_no_datagrams_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_in, "_SO_MEMINFO", 9999)
+
+    def send(port: int) -> None:
+        with connected(port, socket.SOCK_DGRAM) as out:
+            out.send(line(1))
+
+    heard = Heard("udp:0", send)
+    assert heard.until(1) == [event(1)]
+    assert heard.lines.lost == 0
