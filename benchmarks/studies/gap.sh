@@ -1,16 +1,24 @@
 #!/usr/bin/env bash
-# gap.sh FOLDER_OF_STUDIES: begins or continues a study for each gap, and one of motion, at both tau.
+# gap.sh FOLDER_OF_STUDIES: begins or continues a study of each task that needs time.
 set -eu
-ARMS="rate,step,trt,strong-trt=trt@lam=6e-3,anytime+kd"
-for tau in 2 1.1; do
-  for gap in 0 2 4 8; do
-    tempreg compare fashion-trt --data.name fashion-gap --data.gap "$gap" --num-steps $((4 + gap)) \
-      --model.tau "$tau" --augment.shift 0 --augment.flip false --model.channels '[16,32,64]' \
-      --epochs 15 --objectives "$ARMS" --reference rate --seeds 5 --analyses gradients --jobs 2 \
-      --out "$1/gap-$gap-tau-$tau"
-  done
-  tempreg compare fashion-trt --data.name fashion-motion --num-steps 8 --model.tau "$tau" \
-    --augment.shift 0 --augment.flip false --model.channels '[16,32,64]' --epochs 15 \
-    --objectives "$ARMS" --reference rate --seeds 5 --analyses gradients --jobs 2 \
-    --out "$1/motion-tau-$tau"
-done
+folder=$1
+
+study() { # NAME TIMESTEPS TAU DATA SETTING...
+  local name=$1 steps=$2 tau=$3 data=$4
+  shift 4
+  if [ -e "$folder/$name/study.yaml" ]; then
+    tempreg compare --out "$folder/$name" --jobs 2
+    return
+  fi
+  tempreg compare fashion-trt --data.name "$data" --num-steps "$steps" --model.tau "$tau" "$@" \
+    --data.train_size 1000 --augment.shift 0 --augment.flip false --model.channels '[16,32,64]' \
+    --optimizer.lr 4e-3 --epochs 20 --objectives rate,step,trt,anytime+kd --reference rate --seeds 5 \
+    --analyses gradients --jobs 2 --out "$folder/$name"
+}
+
+study gap-4 8 2 fashion-gap --data.gap 4
+study motion 8 2 fashion-motion
+study gap-0 4 2 fashion-gap --data.gap 0
+study gap-4-tau-1.1 8 1.1 fashion-gap --data.gap 4
+study motion-tau-1.1 8 1.1 fashion-motion
+study gap-8 12 2 fashion-gap --data.gap 8

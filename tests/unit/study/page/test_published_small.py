@@ -1,0 +1,97 @@
+"""Pages that show tables alone say what their CSV files say: by SciPy alone, and by their tool."""
+
+from __future__ import annotations
+
+import csv
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from tests.unit.study.page.published import ROOT
+
+DOCS = ROOT / "docs" / "study"
+MARK = "<!-- the table, by tools/publish_tables.py -->"
+PAGES = [path for path in sorted(DOCS.glob("*.md")) if MARK in path.read_text()]
+COLUMNS = {
+    "last timestep": "test_accuracy",
+    "averaged over timesteps": "mean_accuracy_over_steps",
+    "first timestep": "accuracy_t1",
+    "train minus test": "generalization_gap",
+}
+GRADIENTS = "at the first timestep over that at the last, in orders of magnitude:"
+
+
+def values(page: Path, study: str, arm: str, column: str) -> np.ndarray:
+    with (page.with_suffix("") / study / "results.csv").open(newline="") as file:
+        found = [r for r in csv.DictReader(file) if r["arm"] == arm]
+    assert [r["status"] for r in found] == ["finished"] * 5
+    return np.array([float(r[column]) for r in sorted(found, key=lambda r: r["replicate"])])
+
+
+def table(page: Path, title: str) -> tuple[list[str], list[list[str]]]:
+    """Behind `title`: the arms of its head, and the rows."""
+    behind = page.read_text().partition(title)[2]
+    lines = behind.strip().split("\n\n")[0].splitlines()
+    head, _, *rows = [line.strip("| ").split(" | ") for line in lines]
+    return [re.findall("`(.+?)` minus", name)[0] for name in head if " minus " in name], rows
+
+
+def figure(d: np.ndarray, scale: float = 100.0) -> str:
+    low, high = stats.ttest_1samp(d, 0).confidence_interval()
+    return f"{scale * d.mean():+.2f} ({scale * low:+.2f} to {scale * high:+.2f})"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_difference_is_that_of_scipy(page: Path) -> None:
+    arms, rows = table(page, MARK)
+    assert len(rows) == 4 * len([*page.with_suffix("").iterdir()])
+    for study, measure, base, *cells in rows:
+        reference = values(page, study, "rate", COLUMNS[measure])
+        assert base == f"{100 * reference.mean():.2f}"
+        found = [values(page, study, arm, COLUMNS[measure]) - reference for arm in arms]
+        raw = [float(stats.ttest_1samp(d, 0).pvalue) for d in found]
+        for p, d, cell in zip(multipletests(raw, method="holm")[1], found, cells, strict=True):
+            said, word = cell.split(": ")
+            assert said == figure(d)
+            assert p < 0.05 or word not in ("higher", "lower")
+
+
+def test_the_penalty_alone_leaves_zero_inside() -> None:
+    page = DOCS / "networks.md"
+    _, rows = table(page, "The penalty alone:")
+    assert len(rows) == 16
+    for study, measure, cell in rows:
+        pair = (values(page, study, arm, COLUMNS[measure]) for arm in ("trt", "step+mse"))
+        d = np.subtract(*pair)
+        assert cell == figure(d)
+        low, high = stats.ttest_1samp(d, 0).confidence_interval()
+        assert low < 0 < high  # as the page says in words
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if GRADIENTS in p.read_text()], ids=str)
+def test_gradients_are_logarithms_of_ratios(page: Path) -> None:
+    arms, rows = table(page, GRADIENTS)
+    for study, *cells in rows:
+        reach = {
+            a: np.log10(values(page, study, a, "gradient_first_last")) for a in ("rate", *arms)
+        }
+        assert cells == [figure(reach[arm] - reach["rate"], 1) for arm in arms]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_tables_are_what_the_tool_writes(page: Path) -> None:
+    code = (
+        "import sys, publish_tables as p; f = p.Path(sys.argv[1]); print(p.page(f, f.read_text()))"
+    )
+    words = [sys.executable, "-c", code, str(page)]
+    tools = str(Path(ROOT / "tools"))
+    done = subprocess.run(words, cwd=tools, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(done.stderr)
+    assert done.stdout == page.read_text() + "\n"
