@@ -76,7 +76,7 @@ def interpreted_matches_reference(spec: LIFSpec, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("spec", SPECS[::7], ids=str)
 def interpreted_reads_repeated_input_in_place(spec: LIFSpec) -> None:
     x = (normal(3, 37, dtype=torch.float64, seed=4) + 0.5).expand(5, 3, 37)
-    rows, step = layout.rows(x)
+    rows, step = layout.planes(x)
     assert step == 0
     assert rows.data_ptr() == x.data_ptr()
     assert_like_reference(x, torch.zeros(3, 37, dtype=x.dtype), spec)

@@ -25,22 +25,58 @@ EDGE = st.integers(2, 39)
     planes=st.sampled_from([(1, 1), (2, 3), (0, 2), (17, 5)]),
     height=EDGE,
     width=EDGE,
-    dtype=st.sampled_from([torch.float32, torch.float64]),
+    dtype=st.sampled_from([torch.bfloat16, torch.float32, torch.float64]),
+    order=st.sampled_from([torch.contiguous_format, torch.channels_last]),
     seed=st.integers(0, 10**6),
 )
 def test_equals_torch(
-    planes: tuple[int, int], height: int, width: int, dtype: torch.dtype, seed: int
+    planes: tuple[int, int],
+    height: int,
+    width: int,
+    dtype: torch.dtype,
+    order: torch.memory_format,
+    seed: int,
 ) -> None:
     draws = torch.Generator().manual_seed(seed)
-    x = torch.randn((*planes, height, width), generator=draws, dtype=dtype).requires_grad_()
+    x = torch.randn((*planes, height, width), generator=draws).to(dtype)
+    x = x.contiguous(memory_format=order).requires_grad_()
     results = []
     for pool in (average_pool_2x2, lambda x: F.avg_pool2d(x, 2)):
         pooled = pool(x)
-        upstream = torch.arange(pooled.numel(), dtype=dtype).reshape(pooled.shape)
+        upstream = torch.arange(pooled.numel()).to(dtype).reshape(pooled.shape)
+        upstream = upstream.contiguous(memory_format=order)
         results.append((pooled, *torch.autograd.grad(pooled, x, upstream)))
     assert "_AveragePool" in type(average_pool_2x2(x).grad_fn).__name__
     for ours, theirs in zip(*results, strict=True):
         assert torch.equal(ours, theirs)
+        assert ours.dtype == dtype
+        either = pooled.numel() <= planes[0] * planes[1]  # one pixel lies in both orders
+        assert ours.is_contiguous(memory_format=order) or either
+
+
+@needs_compiler
+def test_bfloat16_is_rounded_to_the_nearest_and_of_two_to_the_even_one() -> None:
+    """The sum of 1 and of half a unit in its last place, and of one and a half."""
+    unit, huge = 2.0**-7, torch.finfo(torch.bfloat16).max
+    windows = torch.tensor(
+        [
+            [4.0, 2 * unit, 0.0, 0.0],
+            [4.0, 6 * unit, 0.0, 0.0],
+            [4.0, 2 * unit, 2.0**-20, 0.0],
+            [huge, huge, 0.0, 0.0],
+            [torch.nan, 1.0, 1.0, 1.0],
+            [-0.0, -0.0, -0.0, -0.0],
+            [2.0**-133, 2.0**-133, 2.0**-133, 0.0],
+        ]
+    )
+    x = windows.bfloat16().reshape(-1, 1, 2, 2)
+    found = average_pool_2x2(x).flatten()
+    assert found.tolist()[:3] == [1.0, 1.0 + 2 * unit, 1.0 + unit]
+    assert found[3] == torch.inf
+    assert found[4].isnan()
+    assert torch.equal(found.nan_to_num(7.0), F.avg_pool2d(x, 2).flatten().nan_to_num(7.0))
+    assert found[5].signbit()
+    assert found[6] > 0
 
 
 @needs_compiler

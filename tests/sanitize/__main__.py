@@ -21,6 +21,7 @@ from tests.sanitize.exported import Tally, try_one
 
 KERNELS = {
     "lif.c": "tests/oracle/test_lif_backends.py",
+    "lif.c and norm_lif.c of bfloat16": "tests/oracle/test_bfloat16.py",
     "norm_lif.c": "tests/oracle/test_norm_lif.py",
     "penalty.c": "tests/oracle/test_penalty.py",
     "pool.c": "tests/oracle/test_pool.py",

@@ -59,6 +59,8 @@ def _measurable() -> bool:
 
 def convolved(conv: nn.Conv2d, x: Tensor, way: str) -> Tensor:
     """conv(x) of x [N, C, H, W], by "auto", "dense" or "sparse"; see the module's docstring."""
+    if x.device.type == "cpu" and _rounds():
+        x = channels_last(x)
     if way == "dense" or not _can(conv, x):
         plain: Tensor = conv(x)
         return plain
@@ -72,6 +74,23 @@ def convolved(conv: nn.Conv2d, x: Tensor, way: str) -> Tensor:
         if not passes.result and not (passes.weights and needed and weight.requires_grad):
             return conv(x)  # type: ignore[no-any-return]
     return sparse_conv2d(x, weight, conv.bias, stride, padding, passes)
+
+
+def _rounds() -> bool:
+    """Whether convolutions on a CPU are in bfloat16 here, as `precision: bf16-mixed` has them."""
+    autocast = torch.is_autocast_enabled("cpu")
+    return autocast and torch.get_autocast_dtype("cpu") == torch.bfloat16
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """x [N, C, H, W] with its channels last in memory, as convolutions in bfloat16 are fastest.
+
+    Then their results, what comes after them and its gradients are so, too, without another copy.
+    """
+    if x.ndim == 4 and x.shape[1] == 1:  # it is, but its strides must say so
+        images, _, height, width = x.shape
+        return x.reshape(images, height, width, 1).movedim(-1, 1)
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def _pair(value: Any) -> tuple[int, int]:

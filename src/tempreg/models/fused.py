@@ -3,7 +3,7 @@
 The plain path (call the norm, then the neurons) is the meaning. The one pass is taken with the
 compiled backend where nobody could tell: not where a hook wants to see the norm's output or the
 neurons' input, not under torch.func, torch.compile or torch.export, not for other norms or trained
-tau; on a CPU not for half precision, and on a GPU not for more timesteps than its kernels have
+tau; on a CPU not for float16, and on a GPU not for more timesteps than its kernels have
 registers for, nor for running statistics that are a mean over all batches. TEMPREG_FUSE=0 in the
 environment turns it off.
 """

@@ -28,7 +28,14 @@ NormFactory = Callable[..., nn.Module]
 
 
 def over_time(module: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Apply a module of [N, ...] to [T, B, ...], with all timesteps as one batch."""
+    """Apply a module of [N, ...] to [T, B, ...], with all timesteps as one batch.
+
+    One timestep is taken out, for `flatten` of one image with channels last gives strides by which
+    torch's gradient of batch norm is wrong.
+    """
+    if len(x) == 1:
+        single: Tensor = module(x.squeeze(0)).unsqueeze(0)
+        return single
     result: Tensor = module(x.flatten(0, 1)).unflatten(0, x.shape[:2])
     return result
 

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from types import TracebackType
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from tempreg.models.padding import mask_now, within
+from tempreg.ops.layout import is_dense
 
 
 @contextmanager
@@ -120,24 +121,36 @@ def choose_recompute(model: nn.Module, recompute: bool) -> None:
         module.recomputes = recompute
 
 
-def packed(x: Tensor) -> Tensor | tuple[Tensor, torch.Size, torch.dtype]:
-    """x itself, or, where it holds nothing but 0 and 1, eight values a byte, shape and dtype."""
+@final
+class _Bits(NamedTuple):
+    """Zeros and ones: eight a byte in the order of memory, and what a tensor of them is."""
+
+    bits: Tensor
+    shape: torch.Size
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+
+
+def packed(x: Tensor) -> Tensor | _Bits:
+    """x itself, or, where it holds nothing but 0 and 1, eight values a byte."""
     ones = x == 1
     if not x.is_floating_point() or x.numel() < 8 or not bool((ones | (x == 0)).all()):
         return x
-    flat = ones.flatten().view(torch.uint8)
+    if not is_dense(ones.shape, ones.stride()):
+        ones = ones.contiguous()
+    flat = ones.as_strided((ones.numel(),), (1,)).view(torch.uint8)
     columns = torch.nn.functional.pad(flat, (0, -flat.numel() % 8)).view(-1, 8)
     bits = torch.zeros(len(columns), dtype=torch.uint8, device=x.device)
     for place in range(8):
         bits |= columns[:, place] << place
-    return bits, x.shape, x.dtype
+    return _Bits(bits, x.shape, ones.stride(), x.dtype)
 
 
-def unpacked(kept: Tensor | tuple[Tensor, torch.Size, torch.dtype]) -> Tensor:
-    """What was `packed`, bit for bit but for the sign of a 0."""
+def unpacked(kept: Tensor | _Bits) -> Tensor:
+    """What was `packed`, bit for bit but for the sign of a 0, and in the same order of memory."""
     if isinstance(kept, Tensor):
         return kept
-    bits, shape, dtype = kept
+    bits, shape, strides, dtype = kept
     places = torch.arange(8, dtype=torch.uint8, device=bits.device)
     columns = (bits[:, None] >> places) & 1
-    return columns.flatten()[: shape.numel()].view(shape).to(dtype)
+    return columns.flatten()[: shape.numel()].to(dtype).as_strided(shape, strides)

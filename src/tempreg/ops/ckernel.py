@@ -21,6 +21,10 @@ from tempreg.ops import cbuild
 
 ELEMENTS = {torch.float32: "float", torch.float64: "double"}
 """What kernels are compiled for."""
+NARROW = ELEMENTS | {torch.bfloat16: "bfloat16"}
+"""What lif, norm_lif and pool are compiled for: of bfloat16 they compute in float32."""
+ROOMS = {torch.bfloat16: 2}
+"""Rows of scratch memory for each timestep of a backward pass, where not 1; see lif_types.h."""
 SCRATCH_BYTES = 512 * 1024
 """A thread's room for the membrane potentials of one block: it should fit a level-2 cache."""
 
@@ -43,12 +47,12 @@ _TYPES = {"int64_t": ctypes.c_int64, "int": ctypes.c_int, "double": ctypes.c_dou
 
 @functools.cache
 def kernel(library: str, name: str, dtype: torch.dtype) -> Callable[..., None]:
-    """The function `name` of kernels/`library`.c for tensors of `dtype`, a key of `ELEMENTS`.
+    """The function `name` of kernels/`library`.c for tensors of `dtype`, a key of `NARROW`.
 
     It reads and writes memory in order: tensors must be contiguous, but where their steps are
     arguments. Raises KernelUnavailable where the library can't be built.
     """
-    function = cbuild.load(library, ELEMENTS[dtype])[f"{name}_{ELEMENTS[dtype]}"]
+    function = cbuild.load(library, NARROW[dtype])[f"{name}_{NARROW[dtype]}"]
     function.argtypes, function.restype = _argument_types(name), None
     return function
 
@@ -61,6 +65,11 @@ def _argument_types(name: str) -> list[Any]:
     return [_Pointer if "*" in words else _TYPES[words[0]] for words in split]
 
 
+def computed_in(dtype: torch.dtype) -> torch.dtype:
+    """What a kernel for tensors of `dtype` computes in, and has states, statistics and sums in."""
+    return torch.float32 if dtype == torch.bfloat16 else dtype
+
+
 def threads_for(elements: int, start: int = 65_536) -> int:
     """How many threads a pass over so many elements is worth, where it is worth them from
     `start` on: below, starting them costs more than it saves."""
@@ -68,14 +77,16 @@ def threads_for(elements: int, start: int = 65_536) -> int:
 
 
 def room_for(x: Tensor, steps: int, neurons: int, threads: int, most: int) -> tuple[Tensor, int]:
-    """Room for each thread's membrane potentials of a block, in the dtype of x; and its size.
+    """Room for each thread's membrane potentials of a block, in what x is computed in; and its
+    size.
 
     It is held from one call to the next, for to get it anew took as long as a small layer's pass,
     and lent until the next call of the same Python thread.
     """
-    fitting = max(16, SCRATCH_BYTES // (x.element_size() * steps))
+    steps, dtype = steps * ROOMS.get(x.dtype, 1), computed_in(x.dtype)
+    fitting = max(16, SCRATCH_BYTES // (dtype.itemsize * steps))
     block = max(1, min(most, fitting, -(-neurons // threads)))
     size, held = threads * steps * block, getattr(_ROOM, "tensors", {})
-    if x.dtype not in held or len(held[x.dtype]) < size:
-        _ROOM.tensors = held | {x.dtype: x.new_empty(size)}
-    return _ROOM.tensors[x.dtype], block
+    if dtype not in held or len(held[dtype]) < size:
+        _ROOM.tensors = held | {dtype: x.new_empty(size, dtype=dtype)}
+    return _ROOM.tensors[dtype], block

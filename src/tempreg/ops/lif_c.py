@@ -3,7 +3,9 @@
 The two kernels are registered as torch.library operators, so that torch.compile and
 torch.export see each as one opaque operator. They compute what `lif_eager` computes; see
 there for the equations and the shapes. An input that repeats over time (stride 0, as
-`expand` makes) is read in place and never copied.
+`expand` makes) is read in place and never copied, and so is one of bfloat16, which states aren't,
+and one whose timesteps lie in memory in another order, as channels-last images do: spikes and
+gradients lie as it does.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
-from tempreg.ops.ckernel import ELEMENTS, kernel, room_for, threads_for
-from tempreg.ops.layout import elements, rows
+from tempreg.ops.ckernel import ELEMENTS, computed_in, kernel, room_for, threads_for
+from tempreg.ops.layout import elements, in_time, of_a_step, ordered_in_time, planes
 from tempreg.ops.mapping import alone
 from tempreg.ops.spec import LIFSpec, split_tau
 
@@ -62,8 +64,8 @@ def backward(
 
 
 def _wide(x: Tensor) -> Tensor:
-    """x in the dtype that it is computed in."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    """x in a dtype that there is a kernel for."""
+    return x.float() if x.dtype == torch.float16 else x
 
 
 def _forward_cpu(
@@ -75,9 +77,9 @@ def _forward_cpu(
     v_reset: float | None,
     *_: object,  # which matter in the backward pass alone
 ) -> tuple[Tensor, Tensor]:
-    shape = x.shape[1:]
-    (x, x_step), (v0, v0_step) = rows(x), _state(v0, x)
-    spikes, v = x.new_empty(x.shape), x.new_empty(shape)  # whatever the default device
+    x, x_step = planes(x)
+    v0, v0_step = _state(v0, x)
+    spikes, v = in_time(x, x), of_a_step(x, computed_in(x.dtype))
     number = fixed if tau is None else tau.item()
     layer = (number, v_threshold, v_reset or 0.0, v_reset is None)
     threads = threads_for(x.numel(), PARALLEL_FROM)
@@ -100,11 +102,11 @@ def _backward_cpu(
     detach: bool,
     rest: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    gx = x.new_empty(x.shape)
-    gv0, gtau = (x.new_empty(x.shape[1:]) if rest else None for _ in range(2))
+    x, x_step = planes(x)
+    gx, dtype = in_time(x, x), computed_in(x.dtype)
+    gv0, gtau = (of_a_step(x, dtype) if rest else None for _ in range(2))
     steps, neurons = x.shape[0], x[0].numel()
-    gs, (gv, gv_step) = gs.contiguous(), _state(gv, x)
-    (x, x_step), (v0, v0_step) = rows(x), _state(v0, x)
+    gs, (gv, gv_step), (v0, v0_step) = ordered_in_time(gs, x), _state(gv, x), _state(v0, x)
     threads = threads_for(gx.numel(), PARALLEL_FROM)
     room = room_for(x, steps, neurons, threads, cbuild.DEFINED["MOST_BLOCK"])
     given = (gs, gv, gv_step, x, x_step, v0, v0_step)
@@ -121,12 +123,14 @@ _ZEROS = {dtype: torch.zeros((), dtype=dtype, device="cpu") for dtype in ELEMENT
 
 def _state(v: Tensor | None, x: Tensor) -> tuple[Tensor, int]:
     """v, or zeros, as `elements` has it."""
-    return (_ZEROS[x.dtype], 0) if v is None else elements(v)
+    return (_ZEROS[computed_in(x.dtype)], 0) if v is None else elements(v, x)
 
 
 def _backward_filled(*given: Any) -> tuple[Tensor, ...]:
     """As an operator has to give it: three tensors, empty where nobody asks for the rest."""
-    return tuple(given[0].new_empty(0) if g is None else g for g in _backward_cpu(*given))
+    gs = given[0]
+    dtype, made = computed_in(gs.dtype), _backward_cpu(*given)
+    return tuple(gs.new_empty(0, dtype=dtype) if g is None else g for g in made)
 
 
 _library.impl("lif_forward", _forward_cpu, "CPU")
@@ -134,16 +138,18 @@ _library.impl("lif_backward", _backward_filled, "CPU")
 
 
 def _forward_shapes(x: Tensor, *_: object) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(x, memory_format=torch.contiguous_format), x.new_empty(x.shape[1:])
+    return in_time(x, x), of_a_step(x, computed_in(x.dtype))
 
 
 def _backward_shapes(
     gs: Tensor, gv: Tensor | None, x: Tensor, *others: object
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Of the three gradients; the last two are empty where nobody asks for the rest."""
-    other = x.shape[1:] if others[-1] else torch.Size([0])
-    gx, gv0, gtau = (x.new_empty(shape) for shape in (x.shape, other, other))
-    return gx, gv0, gtau
+    dtype = computed_in(x.dtype)
+    gv0, gtau = (
+        of_a_step(x, dtype) if others[-1] else x.new_empty(0, dtype=dtype) for _ in range(2)
+    )
+    return in_time(x, x), gv0, gtau
 
 
 torch.library.register_fake("tempreg::lif_forward")(_forward_shapes)

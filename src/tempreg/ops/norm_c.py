@@ -6,16 +6,21 @@
                                 the current and of its product with x - mean
 
 Shapes: x [S, B, C, H, W] with S = T, or S = 1 for an input shown at all T steps; spikes and
-gs [T, B, C, H, W]; alpha, beta, mean and the sums [C]. float32 or float64, on a CPU.
+gs [T, B, C, H, W]; alpha, beta, mean and the sums [C]. float32 or float64, on a CPU; or bfloat16,
+with what is of a channel in float32. Where x has its channels last in memory, so have spikes and
+its gradient; otherwise all are contiguous.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple, final
 
 import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
-from tempreg.ops.ckernel import kernel, room_for, threads_for
+from tempreg.ops.ckernel import NARROW, computed_in, kernel, room_for, threads_for
+from tempreg.ops.layout import channels_last
 from tempreg.ops.lif_c import PARALLEL_FROM
 from tempreg.ops.spec import NormLIFSpec
 
@@ -32,15 +37,47 @@ _library.define(
 )
 
 
+@final
+class _Laid(NamedTuple):
+    """x as kernels read it.
+
+    Attributes:
+        x: contiguous; [S, B, H, W, C] where `last` is set.
+        last: whether channels are last in memory. What is made of x lies as it does.
+        channels: C.
+        plane: elements that lie together in a channel: H * W, or 1.
+    """
+
+    x: Tensor
+    last: bool
+    channels: int
+    plane: int
+
+    def like(self, other: Tensor) -> Tensor:
+        """Another tensor [T, B, C, H, W] in the same order."""
+        return (other.movedim(2, -1) if self.last else other).contiguous()
+
+    def new(self, steps: int) -> Tensor:
+        """Memory for `steps` timesteps."""
+        return self.x.new_empty((steps, *self.x.shape[1:]))
+
+    def back(self, made: Tensor) -> Tensor:
+        """As [T, B, C, H, W]."""
+        return made.movedim(-1, 2) if self.last else made
+
+
+def _laid(x: Tensor) -> _Laid:
+    if channels_last(x):
+        return _Laid(x.movedim(2, -1), True, x.shape[2], 1)
+    return _Laid(x.contiguous(), False, x.shape[2], x.shape[3] * x.shape[4])
+
+
 def _statistics(x: Tensor) -> tuple[Tensor, Tensor]:
-    x = x.contiguous()
-    steps, batch, channels, height, width = x.shape
-    mean, var = x.new_empty(channels), x.new_empty(channels)
-    shape, threads = (
-        (steps * batch, channels, height * width),
-        threads_for(x.numel(), PARALLEL_FROM),
-    )
-    kernel("norm_lif", "channel_statistics", x.dtype)(x, *shape, mean, var, threads)
+    laid, (mean, var) = _laid(x), _statistics_shape(x)
+    images = x.numel() // max(laid.channels * laid.plane, 1)
+    threads = threads_for(x.numel(), PARALLEL_FROM)
+    run = kernel("norm_lif", "channel_statistics", x.dtype)
+    run(laid.x, images, laid.channels, laid.plane, laid.last, mean, var, threads)
     return mean, var
 
 
@@ -53,14 +90,14 @@ def _forward(
     v_threshold: float,
     v_reset: float | None,
 ) -> Tensor:
-    x, alpha, beta = x.contiguous(), alpha.contiguous(), beta.contiguous()
-    neurons, spikes = x[0].numel(), _spikes_shape(x, alpha, beta, steps)
-    by_channel = (alpha, beta, x.shape[2], x.shape[3] * x.shape[4])
+    laid, alpha, beta = _laid(x), alpha.contiguous(), beta.contiguous()
+    neurons, spikes = x[0].numel(), laid.new(steps)
+    by_channel = (alpha, beta, laid.channels, laid.plane)
     layer = (tau, v_threshold, v_reset or 0.0, v_reset is None)
     run = kernel("norm_lif", "norm_lif_forward", x.dtype)
     threads = threads_for(spikes.numel(), PARALLEL_FROM)
-    run(x, _step(x), *by_channel, spikes, steps, neurons, *layer, threads)
-    return spikes
+    run(laid.x, _step(x), *by_channel, spikes, steps, neurons, *layer, threads)
+    return laid.back(spikes)
 
 
 def _backward(
@@ -77,26 +114,37 @@ def _backward(
     surrogate_param: float,
     detach: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    gs, x, mean = gs.contiguous(), x.contiguous(), mean.contiguous()
-    steps, (_, batch, channels, height, width) = gs.shape[0], x.shape
-    plane, neurons = height * width, x[0].numel()
+    laid, mean = _laid(x), mean.contiguous()
+    gs, x, gx = laid.like(gs), laid.x, laid.new(len(x))
+    steps, neurons, channels, plane = gs.shape[0], x[0].numel(), laid.channels, laid.plane
     threads = threads_for(gs.numel(), PARALLEL_FROM)
     room = room_for(x, steps, neurons, threads, cbuild.DEFINED["NORM_BLOCK"])
-    gx, sums = torch.empty_like(x), torch.zeros(threads, 2, channels, dtype=torch.float64)
-    by_channel = (alpha, beta, mean, channels, plane)
+    sums = torch.zeros(threads, 2, channels, dtype=torch.float64)
     shape, constants = (steps, neurons), (tau, v_threshold, v_reset or 0.0, surrogate_param)
     kinds = (v_reset is None, surrogate, detach)
     run = kernel("norm_lif", "norm_lif_backward", x.dtype)
-    run(gs, x, _step(x), *by_channel, *room, gx, sums, *shape, *constants, *kinds, threads)
+
+    def call(gx: Tensor | None, sums: Tensor | None, *centre: Tensor) -> None:
+        by_channel = (alpha, beta, mean, *(centre or (None, None)), channels, plane)
+        given = (gs, x, _step(x), *by_channel, *room, gx, sums)
+        run(*given, *shape, *constants, *kinds, threads)
+
+    rounded = x.dtype != mean.dtype
+    call(None if rounded and invstd is not None else gx, sums)
     total, dot = sums.sum(0)
+    found = total.to(mean.dtype), dot.to(mean.dtype)
     if invstd is None:  # statistics that x doesn't change
-        return gx.mul_(alpha[:, None, None]), total.to(x.dtype), dot.to(x.dtype)
+        factor = alpha if laid.last else alpha[:, None, None]
+        return laid.back(gx if rounded else gx.mul_(factor)), *found
     count = x.numel() // channels
     shift, slope = total / count, dot / count * invstd.double().square()
-    shift, slope = shift.to(x.dtype), slope.to(x.dtype)
-    planes = (x.shape[0] * batch * channels, channels, plane)
-    kernel("norm_lif", "norm_backward", x.dtype)(x, gx, mean, shift, slope, alpha, *planes, threads)
-    return gx, total.to(x.dtype), dot.to(x.dtype)
+    centre = shift.to(mean.dtype), slope.to(mean.dtype)
+    if rounded:
+        call(gx, None, *centre)
+    else:
+        pieces = (x.numel() // plane, channels, plane)
+        kernel("norm_lif", "norm_backward", x.dtype)(x, gx, mean, *centre, alpha, *pieces, threads)
+    return laid.back(gx), *found
 
 
 def _step(x: Tensor) -> int:
@@ -105,15 +153,18 @@ def _step(x: Tensor) -> int:
 
 
 def _statistics_shape(x: Tensor) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape[2]), x.new_empty(x.shape[2])
+    mean, var = (x.new_empty(x.shape[2], dtype=computed_in(x.dtype)) for _ in range(2))
+    return mean, var
 
 
 def _spikes_shape(x: Tensor, alpha: Tensor, beta: Tensor, steps: int, *_: object) -> Tensor:
-    return x.new_empty((steps, *x.shape[1:]))
+    laid = _laid(x)
+    return laid.back(laid.new(steps))
 
 
 def _gradients_shape(gs: Tensor, x: Tensor, *_: object) -> tuple[Tensor, Tensor, Tensor]:
-    return x.new_empty(x.shape), x.new_empty(x.shape[2]), x.new_empty(x.shape[2])
+    laid = _laid(x)
+    return laid.back(laid.new(len(x))), *_statistics_shape(x)
 
 
 _library.impl("channel_statistics", _statistics, "CPU")
@@ -142,7 +193,7 @@ def _affine(
 
 def takes(x: Tensor, steps: int) -> bool:
     """Whether the kernels are for x's dtype, of any number of timesteps."""
-    return x.dtype in (torch.float32, torch.float64)
+    return x.dtype in NARROW
 
 
 def forward(

@@ -95,8 +95,9 @@ def norm_lif(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Spikes [T, B, C, H, W], and the mean and biased variance [C] that x was normalised by.
 
-    x is [T, B, C, H, W], or [1, B, C, H, W] for an input that is shown T times; float32 or
-    float64 on a CPU where the C kernels load, half precision, too, on a GPU. `statistics` are the
+    x is [T, B, C, H, W], or [1, B, C, H, W] for an input that is shown T times; bfloat16, float32
+    or float64 on a CPU where the C kernels load, float16, too, on a GPU. With half precision
+    statistics, weight and bias are float32. Spikes lie in memory as x does. `statistics` are the
     mean and variance to use, or None for those of x, to which `running` is moved. Differentiable
     once, with respect to x, weight and bias.
     """

@@ -2,7 +2,7 @@
 
 torch's own keeps its input, although only its shape is needed. On a CPU with a C compiler
 kernels/pool.c computes it, several times as fast; elsewhere torch does, and the gradient is
-its quarter, copied to where it came from.
+its quarter, copied to where it came from. Where channels are last in memory they stay so.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tempreg.ops import cbuild
-from tempreg.ops.ckernel import ELEMENTS, kernel, threads_for
+from tempreg.ops.ckernel import NARROW, kernel, threads_for
+from tempreg.ops.layout import channels_last
 from tempreg.ops.mapping import signed
 
 _library = torch.library.Library("tempreg", "FRAGMENT")
@@ -94,14 +95,19 @@ class _AveragePoolBackward(torch.autograd.Function):
 
 def _kernel_applies(x: Tensor) -> bool:
     """Whether the C kernel takes what lies on a CPU."""
-    return x.dtype in ELEMENTS and cbuild.loads("pool")
+    return x.dtype in NARROW and cbuild.loads("pool")
 
 
 def _run(name: str, x: Tensor, out: Tensor, height: int, width: int) -> Tensor:
-    """The kernel on all planes of [..., height, width]."""
+    """The kernel on all planes of [..., height, width], or on images with channels last."""
     threads = threads_for(max(x.numel(), out.numel()))
-    pass_over = kernel("pool", name, x.dtype)
-    pass_over(x.contiguous(), out, x.shape[:-2].numel(), height, width, threads)
+    if channels_last(x):
+        *images, channels = x.shape[:-2]
+        shape = (torch.Size(images).numel(), height, width, channels)
+        kernel("pool", f"{name}_last", x.dtype)(x, out, *shape, threads)
+        return out
+    planes = x.shape[:-2].numel()
+    kernel("pool", name, x.dtype)(x.contiguous(), out, planes, height, width, threads)
     return out
 
 
@@ -134,11 +140,15 @@ def _pool_backward_cpu(g: Tensor, height: int, width: int) -> Tensor:
 
 
 def _pooled_shape(x: Tensor) -> Tensor:
-    return x.new_empty((*x.shape[:-2], x.shape[-2] // 2, x.shape[-1] // 2))
+    return _whole_shape(x, x.shape[-2] // 2, x.shape[-1] // 2)
 
 
-def _whole_shape(g: Tensor, height: int, width: int) -> Tensor:
-    return g.new_empty((*g.shape[:-2], height, width))
+def _whole_shape(x: Tensor, height: int, width: int) -> Tensor:
+    """A new [..., height, width] that lies in memory as x does."""
+    if channels_last(x):
+        *images, channels = x.shape[:-2]
+        return x.new_empty((*images, height, width, channels)).movedim(-1, -3)
+    return x.new_empty((*x.shape[:-2], height, width))
 
 
 _library.impl("average_pool", _pool, "CompositeExplicitAutograd")

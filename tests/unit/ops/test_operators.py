@@ -25,11 +25,36 @@ def test_shapes_of_the_penalty_without_values(dtype: torch.dtype) -> None:
 
 
 @needs_compiler
-def test_shapes_of_norm_and_lif_without_values() -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("last", [False, True])
+def test_shapes_of_lif_and_pooling_without_values(dtype: torch.dtype, *, last: bool) -> None:
+    import tempreg.ops.lif_c  # registers the operators
+    import tempreg.ops.pool
+
+    assert tempreg.ops.lif_c
+    x = torch.randn(3, 4, 5, 6).to(dtype)
+    x = x.contiguous(memory_format=torch.channels_last) if last else x
+    v0 = torch.zeros(4, 5, 6)
+    ops, spec = torch.ops.tempreg, (2.0, 1.0, 0.0, 0, 1.0, False)
+    for each in (x, x[:1].expand(3, 4, 5, 6)):
+        torch.library.opcheck(ops.lif_forward.default, (each, v0, None, *spec), test_utils=CHECKS)
+        for rest in (False, True):
+            given = (x, None, each, v0, None, *spec, rest)
+            torch.library.opcheck(ops.lif_backward.default, given, test_utils=CHECKS)
+    torch.library.opcheck(ops.average_pool.default, (x,), test_utils=CHECKS)
+    torch.library.opcheck(ops.average_pool_backward.default, (x, 11, 12), test_utils=CHECKS)
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("last", [False, True])
+def test_shapes_of_norm_and_lif_without_values(dtype: torch.dtype, *, last: bool) -> None:
     import tempreg.ops.norm_lif  # registers the operators
 
     assert tempreg.ops.norm_lif
-    x, gs = torch.randn(3, 2, 4, 5, 6), torch.randn(3, 2, 4, 5, 6)
+    x, gs = torch.randn(3, 2, 4, 5, 6).to(dtype), torch.randn(3, 2, 4, 5, 6).to(dtype)
+    if last:
+        x, gs = (t.movedim(2, -1).contiguous().movedim(-1, 2) for t in (x, gs))
     alpha, beta, mean, invstd = (torch.rand(4) + 0.5 for _ in range(4))
     ops = torch.ops.tempreg
     torch.library.opcheck(ops.channel_statistics.default, (x,), test_utils=CHECKS)

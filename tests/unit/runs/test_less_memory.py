@@ -26,9 +26,12 @@ def shorter(tiny: RunConfig, **changes: object) -> RunConfig:
     return replace(tiny, epochs=1, num_steps=5, model=model, data=data, **changes)
 
 
-def test_layers_computed_again_train_the_same_weights(tiny: RunConfig, tmp_path: Path) -> None:
-    train(shorter(tiny), tmp_path / "kept")
-    train(shorter(tiny, recompute="layers"), tmp_path / "again")
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_layers_computed_again_train_the_same_weights(
+    tiny: RunConfig, tmp_path: Path, precision: str
+) -> None:
+    train(shorter(tiny, precision=precision), tmp_path / "kept")
+    train(shorter(tiny, precision=precision, recompute="layers"), tmp_path / "again")
     assert same_weights(tmp_path / "kept", tmp_path / "again")
 
 
@@ -49,6 +52,7 @@ def test_a_run_may_go_on_with_layers_computed_again(tiny: RunConfig, tmp_path: P
     [
         {"recompute": "time", "norm": "none"},
         {"recompute": "time", "norm": "none", "precision": "bf16-mixed"},
+        {"precision": "bf16-mixed"},
         {"recompute": "layers", "precision": "64-true"},
         {"truncate": 2},
         {"truncate": 2, "recompute": "layers", "precision": "64-true"},

@@ -84,6 +84,28 @@ def test_a_processor_without_bf16_tries_a_convolution_alone(
     assert found == {"of": "a convolution", "ratio": 20.0, "median": 20.0}
 
 
+def test_what_is_compiled_first_takes_no_time_of_trials(
+    tiny: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first step that takes as long as all trials may leaves them their time."""
+    ever: set[bool] = set()
+
+    def step(trial: object, samples: int) -> Any:
+        def work(half: bool) -> None:
+            time.sleep(0.001 if half in ever else 0.4)
+            ever.add(half)
+
+        return work
+
+    monkeypatch.setattr(precision._Trial, "step", step)
+    monkeypatch.setattr(precision, "HOPELESS", float("inf"))
+    monkeypatch.setattr(precision, "_convolution", lambda: lambda half: None)
+    data = build_data(tiny)
+    network = build_model(tiny, data)
+    found = measured(network, build_objective(tiny, network), data, 8)
+    assert found["of"] == "a training step on 8 samples"
+
+
 def test_trials_grow_up_to_the_batch_and_change_nothing(
     tiny: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

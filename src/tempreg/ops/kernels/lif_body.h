@@ -60,20 +60,20 @@ static inline REAL NAME(reset)(REAL h, REAL vth, REAL vr, int kind) {
 #undef DECAYED
 #undef CURRENT
 #define DECAYED(v) (exact ? (v) * decay : (v) / tau)
-#define CURRENT(row, i) (affine ? (row)[i] * alpha[i] + beta[i] : (row)[i])
+#define CURRENT(row, i) (affine ? WIDE((row)[i]) * alpha[i] + beta[i] : WIDE((row)[i]))
 
 /* Spikes of the block; v goes from the state before the first timestep to that after the last. */
 static ALWAYS_INLINE void NAME(forward_block)(
-    const REAL *restrict x, int64_t x_step, const REAL *restrict alpha, const REAL *restrict beta,
-    REAL *restrict s, int64_t N, REAL *restrict v, int64_t T, int64_t m, const NAME(layer) *layer,
+    const STORED *restrict x, int64_t x_step, const REAL *restrict alpha,
+    const REAL *restrict beta, STORED *restrict s, int64_t N, REAL *restrict v, int64_t T, int64_t m, const NAME(layer) *layer,
     int kind, int exact, int affine) {
     const REAL tau = layer->tau, decay = layer->decay, vth = layer->vth, vr = layer->vr;
     for (int64_t t = 0; t < T; t++) {
-        const REAL *restrict xt = x + t * x_step;
-        REAL *restrict st = s + t * N;
+        const STORED *restrict xt = x + t * x_step;
+        STORED *restrict st = s + t * N;
         for (int64_t i = 0; i < m; i++) {
             REAL h = DECAYED(v[i]) + CURRENT(xt, i);
-            st[i] = NAME(spike)(h, vth);
+            st[i] = UPPER(NAME(spike)(h, vth));
             v[i] = NAME(reset)(h, vth, vr, kind);
         }
     }
@@ -81,13 +81,13 @@ static ALWAYS_INLINE void NAME(forward_block)(
 
 /* h[t * m + i]: h of the block at every timestep, from the state v before the first. */
 static ALWAYS_INLINE void NAME(charge_block)(
-    const REAL *restrict x, int64_t x_step, const REAL *restrict alpha, const REAL *restrict beta,
-    const REAL *restrict v, REAL *restrict h, int64_t T, int64_t m, const NAME(layer) *layer,
+    const STORED *restrict x, int64_t x_step, const REAL *restrict alpha,
+    const REAL *restrict beta, const REAL *restrict v, REAL *restrict h, int64_t T, int64_t m, const NAME(layer) *layer,
     int kind, int exact, int affine) {
     const REAL tau = layer->tau, decay = layer->decay, vth = layer->vth, vr = layer->vr;
     for (int64_t i = 0; i < m; i++) h[i] = DECAYED(v[i]) + CURRENT(x, i);
     for (int64_t t = 1; t < T; t++) {
-        const REAL *restrict xt = x + t * x_step;
+        const STORED *restrict xt = x + t * x_step;
         const REAL *restrict before = h + (t - 1) * m;
         REAL *restrict now = h + t * m;
         for (int64_t i = 0; i < m; i++) {
@@ -101,28 +101,28 @@ static ALWAYS_INLINE void NAME(charge_block)(
  * takes the gradient of the current at each timestep, in rows gh_step apart. Where `affine` is
  * set, sum and dot take the sums over time of gh and of gh * (x - mean), for each neuron. */
 static ALWAYS_INLINE void NAME(backward_block)(
-    const REAL *restrict gs, int64_t N, const REAL *restrict h, REAL *restrict gh, int64_t gh_step,
-    REAL *restrict g, const REAL *restrict x, int64_t x_step, const REAL *restrict mean,
+    const STORED *restrict gs, int64_t N, const REAL *restrict h, REAL *restrict gh,
+    int64_t gh_step, REAL *restrict g, const STORED *restrict x, int64_t x_step, const REAL *restrict mean,
     REAL *restrict sum, REAL *restrict dot, int64_t T, int64_t m, const NAME(layer) *layer,
     int kind, int surrogate, int affine) {
     const REAL p = layer->p, over = layer->over, decay = layer->decay;
     const REAL vth = layer->vth, vr = layer->vr;
     const int detach = layer->detach;
     for (int64_t t = T - 1; t >= 0; t--) {
-        const REAL *restrict xt = x + t * x_step;
-        const REAL *restrict gst = gs + t * N;
+        const STORED *restrict xt = x + t * x_step;
+        const STORED *restrict gst = gs + t * N;
         const REAL *restrict now = h + t * m;
         REAL *restrict ght = gh + t * gh_step;
         for (int64_t i = 0; i < m; i++) {
             REAL f = NAME(phi)(now[i] - vth, p, over, surrogate); /* NaN where h is */
             REAL kept = kind == SOFT || !(now[i] > vth) ? (REAL)1 : (REAL)0;
             REAL whole = MULTIPLY_ADD(kind == SOFT ? -vth : vr - now[i], f, kept);
-            REAL gradient = MULTIPLY_ADD(g[i], detach ? kept : whole, gst[i] * f);
+            REAL gradient = MULTIPLY_ADD(g[i], detach ? kept : whole, WIDE(gst[i]) * f);
             ght[i] = gradient;
             g[i] = gradient * decay;
             if (affine) {
                 sum[i] += gradient;
-                dot[i] = MULTIPLY_ADD(gradient, xt[i] - mean[i], dot[i]);
+                dot[i] = MULTIPLY_ADD(gradient, WIDE(xt[i]) - mean[i], dot[i]);
             }
         }
     }
@@ -130,7 +130,7 @@ static ALWAYS_INLINE void NAME(backward_block)(
 
 /* The blocks with what is constant in a loop known when it is compiled. */
 static ALWAYS_INLINE void NAME(forward_any)(
-    const REAL *x, int64_t x_step, const REAL *alpha, const REAL *beta, REAL *s, int64_t N,
+    const STORED *x, int64_t x_step, const REAL *alpha, const REAL *beta, STORED *s, int64_t N,
     REAL *v, int64_t T, int64_t m, const NAME(layer) *layer, int affine) {
 #define RUN(KIND, EXACT) \
     NAME(forward_block)(x, x_step, alpha, beta, s, N, v, T, m, layer, KIND, EXACT, affine)
@@ -139,7 +139,7 @@ static ALWAYS_INLINE void NAME(forward_any)(
 }
 
 static ALWAYS_INLINE void NAME(charge_any)(
-    const REAL *x, int64_t x_step, const REAL *alpha, const REAL *beta, const REAL *v, REAL *h,
+    const STORED *x, int64_t x_step, const REAL *alpha, const REAL *beta, const REAL *v, REAL *h,
     int64_t T, int64_t m, const NAME(layer) *layer, int affine) {
 #define RUN(KIND, EXACT) \
     NAME(charge_block)(x, x_step, alpha, beta, v, h, T, m, layer, KIND, EXACT, affine)
@@ -148,8 +148,8 @@ static ALWAYS_INLINE void NAME(charge_any)(
 }
 
 static ALWAYS_INLINE void NAME(backward_any)(
-    const REAL *gs, int64_t N, const REAL *h, REAL *gh, int64_t gh_step, REAL *g, const REAL *x,
-    int64_t x_step, const REAL *mean, REAL *sum, REAL *dot, int64_t T, int64_t m,
+    const STORED *gs, int64_t N, const REAL *h, REAL *gh, int64_t gh_step, REAL *g,
+    const STORED *x, int64_t x_step, const REAL *mean, REAL *sum, REAL *dot, int64_t T, int64_t m,
     const NAME(layer) *layer, int affine) {
 #define RUN(KIND, SURROGATE)                                                                   \
     NAME(backward_block)(gs, N, h, gh, gh_step, g, x, x_step, mean, sum, dot, T, m, layer, KIND, \

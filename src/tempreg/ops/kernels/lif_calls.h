@@ -2,15 +2,16 @@
  *
  * Layout: x[t * x_step + n]; s, gs and gx[t * N + n] for t < T and n < N; v, gv0 and gtau[n];
  * v0[n * v0_step] and gv[n * gv_step]. x_step is N, or 0 where every timestep has the same
- * input; the other steps are 1, or 0 where one number stands for all neurons.
+ * input; the other steps are 1, or 0 where one number stands for all neurons. In which order the
+ * neurons lie doesn't matter, as long as all tensors have the same.
  */
 
-void NAME(lif_forward)(const REAL *x, int64_t x_step, const REAL *v0, int64_t v0_step, REAL *s,
-                       REAL *v, int64_t T, int64_t N, double tau, double vth, double vr, int kind,
+void NAME(lif_forward)(const STORED *x, int64_t x_step, const REAL *v0, int64_t v0_step,
+                       STORED *s, REAL *v, int64_t T, int64_t N, double tau, double vth, double vr, int kind,
                        int threads) {
     const NAME(layer) layer = NAME(layer_of)(tau, vth, vr, 1, kind, 0, 0);
     if (N == 0) return; /* a step of 0 is more than OpenMP's loop can count */
-    large_result(s, T * N * (int64_t)sizeof(REAL));
+    large_result(s, T * N * (int64_t)sizeof(STORED));
     int64_t share = (N + threads - 1) / threads, block = share < MOST_BLOCK ? share : MOST_BLOCK;
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {
@@ -24,22 +25,22 @@ void NAME(lif_forward)(const REAL *x, int64_t x_step, const REAL *v0, int64_t v0
     }
 }
 
-/* scratch has room for threads * T * block elements. gv0 and gtau may be null, both together, where
+/* scratch has room for threads * ROOMS * T * block elements. gv0 and gtau may be null, both together, where
  * nobody asks for these gradients. */
-void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const REAL *x,
+void NAME(lif_backward)(const STORED *gs, const REAL *gv, int64_t gv_step, const STORED *x,
                         int64_t x_step, const REAL *v0, int64_t v0_step, REAL *scratch,
-                        int64_t block, REAL *gx, REAL *gv0, REAL *gtau, int64_t T, int64_t N,
+                        int64_t block, STORED *gx, REAL *gv0, REAL *gtau, int64_t T, int64_t N,
                         double tau64, double vth, double vr, double p, int kind, int surrogate,
                         int detach, int threads) {
     const NAME(layer) layer = NAME(layer_of)(tau64, vth, vr, p, kind, surrogate, detach);
     const REAL tau = layer.tau, decay = layer.decay;
     const int exact = layer.exact;
     if (block > MOST_BLOCK) block = MOST_BLOCK; /* rows of a block lie on the stack */
-    large_result(gx, T * N * (int64_t)sizeof(REAL));
+    large_result(gx, T * N * (int64_t)sizeof(STORED));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {
         int64_t m = N - n < block ? N - n : block;
-        REAL *h = scratch + (int64_t)THREAD_NUMBER * T * block;
+        REAL *h = scratch + (int64_t)THREAD_NUMBER * ROOMS * T * block;
         REAL first[MOST_BLOCK], g[MOST_BLOCK];
         int64_t done = 0; /* gtau needs h of the whole block */
         if (!gv0)
@@ -50,7 +51,18 @@ void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const R
         NAME(take)(first, v0 + at * v0_step, v0_step, left);
         NAME(take)(g, gv + at * gv_step, gv_step, left);
         NAME(charge_any)(x + at, x_step, 0, 0, first, h, T, left, &layer, 0);
-        NAME(backward_any)(gs + at, N, h, gx + at, N, g, 0, 0, 0, 0, 0, T, left, &layer, 0);
+#ifdef ROUNDED
+        const int64_t gh_step = left;
+        REAL *gh = h + T * block;
+#else
+        const int64_t gh_step = N;
+        REAL *gh = gx + at;
+#endif
+        NAME(backward_any)(gs + at, N, h, gh, gh_step, g, 0, 0, 0, 0, 0, T, left, &layer, 0);
+#ifdef ROUNDED
+        for (int64_t t = 0; t < T; t++)
+            for (int64_t i = 0; i < left; i++) gx[t * N + at + i] = NARROW(gh[t * left + i]);
+#endif
         if (!gv0) continue;
         for (int64_t i = 0; i < m; i++) {
             gv0[n + i] = g[i];
@@ -61,7 +73,7 @@ void NAME(lif_backward)(const REAL *gs, const REAL *gv, int64_t gv_step, const R
                     before = h[(t - 1) * m + i];
                     before = NAME(reset)(before, layer.vth, layer.vr, layer.kind);
                 }
-                sum -= gx[t * N + n + i] * decay * DECAYED(before);
+                sum -= gh[t * gh_step + i] * decay * DECAYED(before);
             }
             gtau[n + i] = sum;
         }

@@ -35,12 +35,14 @@ static ALWAYS_INLINE REAL NAME(discharged)(REAL after, REAL gs, REAL h, const NA
     return MULTIPLY_ADD(after, (layer->detach ? kept : whole) * layer->decay, gs * f);
 }
 
-#define FIRST const REAL h0 = v0[i] * layer->decay + x[0 * x_step + i];
-#define NEXT(t, before) const REAL h##t = NAME(charged)(h##before, x[t * x_step + i], layer, kind);
+#define FIRST const REAL h0 = v0[i] * layer->decay + WIDE(x[0 * x_step + i]);
+#define NEXT(t, before) \
+    const REAL h##t = NAME(charged)(h##before, WIDE(x[t * x_step + i]), layer, kind);
 #define SPIKES(t) \
-    if (spikes) s[t * N + i] = NAME(spike)(h##t, layer->vth);
-#define BACK(t) \
-    gx[t * N + i] = g = NAME(discharged)(g, gs[t * N + i], h##t, layer, kind, surrogate);
+    if (spikes) s[t * N + i] = UPPER(NAME(spike)(h##t, layer->vth));
+#define BACK(t)                                                                        \
+    g = NAME(discharged)(g, WIDE(gs[t * N + i]), h##t, layer, kind, surrogate); \
+    gx[t * N + i] = NARROW(g);
 
 #define CHARGE_1 FIRST
 #define CHARGE_2 CHARGE_1 NEXT(1, 0)
@@ -58,7 +60,7 @@ static ALWAYS_INLINE REAL NAME(discharged)(REAL after, REAL gs, REAL h, const NA
 /* v may be v0. */
 #define FORWARD(n, LAST)                                                                         \
     static ALWAYS_INLINE void NAME(forward_##n)(                                                 \
-        const REAL *restrict x, int64_t x_step, REAL *restrict s, int64_t N, const REAL *v0,     \
+        const STORED *restrict x, int64_t x_step, STORED *restrict s, int64_t N, const REAL *v0, \
         REAL *v, const NAME(layer) *of, int kind, int spikes) {                                  \
         const NAME(layer) own = *of, *layer = &own; /* no store changes it */                    \
         INDEPENDENT                                                                              \
@@ -70,7 +72,7 @@ static ALWAYS_INLINE REAL NAME(discharged)(REAL after, REAL gs, REAL h, const NA
 /* after goes from the gradient of the current that would come next to that of the first. */
 #define BACKWARD(n)                                                                              \
     static ALWAYS_INLINE void NAME(backward_##n)(                                                \
-        const REAL *restrict gs, const REAL *restrict x, int64_t x_step, REAL *restrict gx,      \
+        const STORED *restrict gs, const STORED *restrict x, int64_t x_step, STORED *restrict gx, \
         int64_t N, const REAL *restrict v0, REAL *restrict after, const NAME(layer) *of,         \
         int kind, int surrogate) {                                                               \
         const NAME(layer) own = *of, *layer = &own;                                              \

@@ -19,7 +19,7 @@ static inline int64_t NAME(at_once)(int64_t left) {
 }
 static inline int64_t NAME(at_once_before)(int64_t t) { return t & 7 ? t & -t : 8; }
 
-static ALWAYS_INLINE void NAME(forward_strip)(const REAL *x, int64_t x_step, REAL *s, int64_t N,
+static ALWAYS_INLINE void NAME(forward_strip)(const STORED *x, int64_t x_step, STORED *s, int64_t N,
                                               REAL *v, int64_t T, const NAME(layer) *layer,
                                               int kind) {
     for (int64_t t = 0, n; t < T; t += n) {
@@ -30,8 +30,8 @@ static ALWAYS_INLINE void NAME(forward_strip)(const REAL *x, int64_t x_step, REA
 
 /* states begins with the first state, and has room for one of every few timesteps that are done
  * at once. */
-static ALWAYS_INLINE void NAME(backward_strip)(const REAL *gs, const REAL *x, int64_t x_step,
-                                               REAL *gx, int64_t N, REAL *states, REAL *after,
+static ALWAYS_INLINE void NAME(backward_strip)(const STORED *gs, const STORED *x,
+                                               int64_t x_step, STORED *gx, int64_t N, REAL *states, REAL *after,
                                                int64_t T, const NAME(layer) *layer, int kind,
                                                int surrogate) {
     int64_t t, n;
@@ -44,8 +44,8 @@ static ALWAYS_INLINE void NAME(backward_strip)(const REAL *gs, const REAL *x, in
     }
 }
 
-static int64_t NAME(forward_strips)(const REAL *x, int64_t x_step, const REAL *v0, int64_t v0_step,
-                                    REAL *s, REAL *v, int64_t T, int64_t N, int64_t m,
+static int64_t NAME(forward_strips)(const STORED *x, int64_t x_step, const REAL *v0,
+                                    int64_t v0_step, STORED *s, REAL *v, int64_t T, int64_t N, int64_t m,
                                     const NAME(layer) *layer) {
     int64_t i = 0;
     if (T > STRIP_STEPS || !layer->exact) return 0;
@@ -58,8 +58,9 @@ static int64_t NAME(forward_strips)(const REAL *x, int64_t x_step, const REAL *v
     return i;
 }
 
-static int64_t NAME(backward_strips)(const REAL *gs, const REAL *gv, int64_t gv_step, const REAL *x,
-                                     int64_t x_step, const REAL *v0, int64_t v0_step, REAL *gx,
+static int64_t NAME(backward_strips)(const STORED *gs, const REAL *gv, int64_t gv_step,
+                                     const STORED *x, int64_t x_step, const REAL *v0,
+                                     int64_t v0_step, STORED *gx,
                                      int64_t T, int64_t N, int64_t m, const NAME(layer) *layer) {
     REAL states[STRIP_STATES * STRIP], after[STRIP];
     int64_t i = 0;

@@ -17,6 +17,17 @@
 #define STRIP_STATES 4 /* 15 = 8 + 4 + 2 + 1 */
 /* Channels whose statistics are found together: planes are read in the order of memory. */
 #define CHANNELS 64
+/* Where channels are last in memory, pixels whose part of a channel's statistics is found at once. */
+#define PIXELS 128
+/* Elements of a row that are made REAL at once. */
+#define WIDENED 256
+/* How many rows of REAL a block needs for each timestep in a backward pass: of h and, where gradients
+ * are rounded, of what they are before. */
+#ifdef ROUNDED
+#define ROOMS 2
+#else
+#define ROOMS 1
+#endif
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 #define FUSED
 #endif
@@ -71,7 +82,7 @@ static inline float exp_negative(float a) {
 }
 static inline double exp_negative_double(double a) { return exp(-a); }
 
-#ifdef ELEMENT_FLOAT
+#if defined(ELEMENT_FLOAT) || defined(ELEMENT_BFLOAT16)
 #define EXPN exp_negative
 #define FUSED_MULTIPLY_ADD __builtin_fmaf
 #else

@@ -4,4 +4,5 @@
 
 #include "lif_body.h"
 #include "sum_body.h"
+#include "norm_statistics.h"
 #include "lif_norm.h"
