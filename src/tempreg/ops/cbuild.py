@@ -41,6 +41,8 @@ DEFINED = {
     # same where rows of a batch norm's numbers lie beside those of the neurons.
     "MOST_BLOCK": 8192,
     "NORM_BLOCK": 2048,
+    # Rows of scratch memory for each timestep, where gradients are rounded; elsewhere one.
+    "ROUNDED_ROOMS": 2,
     # Weights whose penalty is one partial sum.
     "CHUNK": 8192,
     "SURROGATES": len(SURROGATE_CODES),

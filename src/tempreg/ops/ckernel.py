@@ -23,8 +23,6 @@ ELEMENTS = {torch.float32: "float", torch.float64: "double"}
 """What kernels are compiled for."""
 NARROW = ELEMENTS | {torch.bfloat16: "bfloat16"}
 """What lif, norm_lif and pool are compiled for: of bfloat16 they compute in float32."""
-ROOMS = {torch.bfloat16: 2}
-"""Rows of scratch memory for each timestep of a backward pass, where not 1; see lif_types.h."""
 SCRATCH_BYTES = 512 * 1024
 """A thread's room for the membrane potentials of one block: it should fit a level-2 cache."""
 
@@ -83,7 +81,8 @@ def room_for(x: Tensor, steps: int, neurons: int, threads: int, most: int) -> tu
     It is held from one call to the next, for to get it anew took as long as a small layer's pass,
     and lent until the next call of the same Python thread.
     """
-    steps, dtype = steps * ROOMS.get(x.dtype, 1), computed_in(x.dtype)
+    dtype = computed_in(x.dtype)
+    steps = steps if dtype == x.dtype else steps * cbuild.DEFINED["ROUNDED_ROOMS"]
     fitting = max(16, SCRATCH_BYTES // (dtype.itemsize * steps))
     block = max(1, min(most, fitting, -(-neurons // threads)))
     size, held = threads * steps * block, getattr(_ROOM, "tensors", {})

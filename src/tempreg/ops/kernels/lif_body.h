@@ -65,8 +65,8 @@ static inline REAL NAME(reset)(REAL h, REAL vth, REAL vr, int kind) {
 /* Spikes of the block; v goes from the state before the first timestep to that after the last. */
 static ALWAYS_INLINE void NAME(forward_block)(
     const STORED *restrict x, int64_t x_step, const REAL *restrict alpha,
-    const REAL *restrict beta, STORED *restrict s, int64_t N, REAL *restrict v, int64_t T, int64_t m, const NAME(layer) *layer,
-    int kind, int exact, int affine) {
+    const REAL *restrict beta, STORED *restrict s, int64_t N, REAL *restrict v, int64_t T,
+    int64_t m, const NAME(layer) *layer, int kind, int exact, int affine) {
     const REAL tau = layer->tau, decay = layer->decay, vth = layer->vth, vr = layer->vr;
     for (int64_t t = 0; t < T; t++) {
         const STORED *restrict xt = x + t * x_step;
@@ -82,8 +82,8 @@ static ALWAYS_INLINE void NAME(forward_block)(
 /* h[t * m + i]: h of the block at every timestep, from the state v before the first. */
 static ALWAYS_INLINE void NAME(charge_block)(
     const STORED *restrict x, int64_t x_step, const REAL *restrict alpha,
-    const REAL *restrict beta, const REAL *restrict v, REAL *restrict h, int64_t T, int64_t m, const NAME(layer) *layer,
-    int kind, int exact, int affine) {
+    const REAL *restrict beta, const REAL *restrict v, REAL *restrict h,
+    int64_t T, int64_t m, const NAME(layer) *layer, int kind, int exact, int affine) {
     const REAL tau = layer->tau, decay = layer->decay, vth = layer->vth, vr = layer->vr;
     for (int64_t i = 0; i < m; i++) h[i] = DECAYED(v[i]) + CURRENT(x, i);
     for (int64_t t = 1; t < T; t++) {
@@ -102,9 +102,9 @@ static ALWAYS_INLINE void NAME(charge_block)(
  * set, sum and dot take the sums over time of gh and of gh * (x - mean), for each neuron. */
 static ALWAYS_INLINE void NAME(backward_block)(
     const STORED *restrict gs, int64_t N, const REAL *restrict h, REAL *restrict gh,
-    int64_t gh_step, REAL *restrict g, const STORED *restrict x, int64_t x_step, const REAL *restrict mean,
-    REAL *restrict sum, REAL *restrict dot, int64_t T, int64_t m, const NAME(layer) *layer,
-    int kind, int surrogate, int affine) {
+    int64_t gh_step, REAL *restrict g, const STORED *restrict x, int64_t x_step,
+    const REAL *restrict mean, REAL *restrict sum, REAL *restrict dot, int64_t T, int64_t m,
+    const NAME(layer) *layer, int kind, int surrogate, int affine) {
     const REAL p = layer->p, over = layer->over, decay = layer->decay;
     const REAL vth = layer->vth, vr = layer->vr;
     const int detach = layer->detach;

@@ -7,8 +7,8 @@
  */
 
 void NAME(lif_forward)(const STORED *x, int64_t x_step, const REAL *v0, int64_t v0_step,
-                       STORED *s, REAL *v, int64_t T, int64_t N, double tau, double vth, double vr, int kind,
-                       int threads) {
+                       STORED *s, REAL *v, int64_t T, int64_t N, double tau, double vth, double vr,
+                       int kind, int threads) {
     const NAME(layer) layer = NAME(layer_of)(tau, vth, vr, 1, kind, 0, 0);
     if (N == 0) return; /* a step of 0 is more than OpenMP's loop can count */
     large_result(s, T * N * (int64_t)sizeof(STORED));
@@ -25,8 +25,8 @@ void NAME(lif_forward)(const STORED *x, int64_t x_step, const REAL *v0, int64_t 
     }
 }
 
-/* scratch has room for threads * ROOMS * T * block elements. gv0 and gtau may be null, both together, where
- * nobody asks for these gradients. */
+/* scratch has room for threads * ROOMS * T * block elements. gv0 and gtau may be null, both
+ * together, where nobody asks for these gradients. */
 void NAME(lif_backward)(const STORED *gs, const REAL *gv, int64_t gv_step, const STORED *x,
                         int64_t x_step, const REAL *v0, int64_t v0_step, REAL *scratch,
                         int64_t block, STORED *gx, REAL *gv0, REAL *gtau, int64_t T, int64_t N,

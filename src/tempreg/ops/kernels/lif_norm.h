@@ -56,7 +56,8 @@ void NAME(norm_lif_forward)(const STORED *x, int64_t x_step, const REAL *alpha, 
 }
 
 #ifdef ROUNDED
-/* gx of a block, in `rows` timesteps, from the gradient of the current gh, rounded once; see below. */
+/* gx of a block, in `rows` timesteps, from gh, the gradient of the current, rounded once; see
+ * below. */
 static void NAME(finish)(const REAL *restrict gh, const STORED *restrict x, STORED *restrict gx,
                          int64_t N, int64_t rows, int64_t m, const REAL *restrict mean,
                          const REAL *restrict factor, const REAL *restrict shift,
@@ -73,11 +74,11 @@ static void NAME(finish)(const REAL *restrict gh, const STORED *restrict x, STOR
 #endif
 
 /* sums[thread][2][channels], zeros before, takes the sum of the current's gradient, and the sum of
- * its product with x - mean, of each channel. gx takes that gradient, in one step where x_step is 0;
- * what a norm makes of it, once the sums are known, is for norm_backward.
+ * its product with x - mean, of each channel. gx takes that gradient, in one step where x_step is
+ * 0; what a norm makes of it, once the sums are known, is for norm_backward.
  *
- * Where ROUNDED, a gradient is rounded once, at its end. So there are two calls: one without gx, for
- * the sums, and one without sums, which computes all again and gives
+ * Where ROUNDED, a gradient is rounded once, at its end. So there are two calls: one without gx,
+ * for the sums, and one without sums, which computes all again and gives
  *   gx = (gradient - shift - (x - mean) * slope) * alpha
  * or, where x doesn't change mean and variance, one call with both, without shift and slope.
  *

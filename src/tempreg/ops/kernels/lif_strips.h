@@ -31,9 +31,9 @@ static ALWAYS_INLINE void NAME(forward_strip)(const STORED *x, int64_t x_step, S
 /* states begins with the first state, and has room for one of every few timesteps that are done
  * at once. */
 static ALWAYS_INLINE void NAME(backward_strip)(const STORED *gs, const STORED *x,
-                                               int64_t x_step, STORED *gx, int64_t N, REAL *states, REAL *after,
-                                               int64_t T, const NAME(layer) *layer, int kind,
-                                               int surrogate) {
+                                               int64_t x_step, STORED *gx, int64_t N,
+                                               REAL *states, REAL *after, int64_t T,
+                                               const NAME(layer) *layer, int kind, int surrogate) {
     int64_t t, n;
     for (t = 0; (n = NAME(at_once)(T - t)) < T - t; t += n, states += STRIP)
         BY_STEPS(n, forward, x + t * x_step, x_step, 0, 0, states, states + STRIP, layer, kind, 0)
@@ -45,8 +45,8 @@ static ALWAYS_INLINE void NAME(backward_strip)(const STORED *gs, const STORED *x
 }
 
 static int64_t NAME(forward_strips)(const STORED *x, int64_t x_step, const REAL *v0,
-                                    int64_t v0_step, STORED *s, REAL *v, int64_t T, int64_t N, int64_t m,
-                                    const NAME(layer) *layer) {
+                                    int64_t v0_step, STORED *s, REAL *v, int64_t T, int64_t N,
+                                    int64_t m, const NAME(layer) *layer) {
     int64_t i = 0;
     if (T > STRIP_STEPS || !layer->exact) return 0;
     for (; i + STRIP <= m; i += STRIP) {

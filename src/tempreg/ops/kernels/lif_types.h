@@ -17,14 +17,14 @@
 #define STRIP_STATES 4 /* 15 = 8 + 4 + 2 + 1 */
 /* Channels whose statistics are found together: planes are read in the order of memory. */
 #define CHANNELS 64
-/* Where channels are last in memory, pixels whose part of a channel's statistics is found at once. */
+/* Where channels are last in memory, pixels whose part of the statistics is found at once. */
 #define PIXELS 128
 /* Elements of a row that are made REAL at once. */
 #define WIDENED 256
-/* How many rows of REAL a block needs for each timestep in a backward pass: of h and, where gradients
- * are rounded, of what they are before. */
+/* How many rows of REAL a block needs for each timestep in a backward pass: of h and, where
+ * gradients are rounded, of what they are before. */
 #ifdef ROUNDED
-#define ROOMS 2
+#define ROOMS ROUNDED_ROOMS
 #else
 #define ROOMS 1
 #endif

@@ -1,7 +1,7 @@
 /* Mean and variance of each channel, for one element type. Included by norm_lif.c after sum_body.h.
  *
- * In double precision and in the order of memory, whatever the thread count: the mean of a part of a
- * channel's numbers and their squares around it are found first, and the parts are put together
+ * In double precision and in the order of memory, whatever the thread count: the mean of a part of
+ * a channel's numbers and their squares around it are found first, and the parts are put together
  * after Chan, Golub and LeVeque (1983). */
 
 /* sum_of of a row as it is stored. */

@@ -1,5 +1,5 @@
-/* Pooling for one element type. Included by pool.c after element.h. Planes [height, width] or, by the
- * functions whose names end in last, images [height, width, channels]. */
+/* Pooling for one element type. Included by pool.c after element.h. Planes [height, width] or, by
+ * the functions whose names end in last, images [height, width, channels]. */
 
 void NAME(average_pool)(const STORED *x, STORED *out, int64_t planes, int64_t height, int64_t width,
                         int threads) {
