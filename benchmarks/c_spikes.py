@@ -23,10 +23,10 @@ from tempreg.export.c.memory import laid_out, stride
 _BEFORE = "static void run_layer("
 _COPIES = """static unsigned char *spy_memory, *spy_spikes;
 
-static void spied(const net_layer *layer, int first, int block, const net_sum *sums, net_sum *v,
-                  unsigned char *spikes)
+static void spied(const net_layer *layer, int first, int block, size_t place, const net_sum *sums,
+                  net_sum *v, unsigned char *spikes)
 {
-    fire(layer, first, block, sums, v, spikes);
+    fire(layer, first, block, place, sums, v, spikes);
     memcpy(spy_spikes + ((unsigned char *)v - spy_memory) / 4, spikes, (size_t)block);
 }
 #define fire spied

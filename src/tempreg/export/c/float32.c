@@ -11,9 +11,10 @@ static const net_sum *before(const net_layer *layer, int first, size_t pixel)
 }
 
 /* h = v / tau + x; a spike where h > v_threshold; then the reset. */
-static void fire(const net_layer *layer, int first, int block, const net_sum *sums, net_sum *v,
-                 unsigned char *spikes)
+static void fire(const net_layer *layer, int first, int block, size_t place, const net_sum *sums,
+                 net_sum *v, unsigned char *spikes)
 {
+    (void)place;
     const net_sum *threshold = net_sums + layer->threshold + first;
     const net_sum *reset = net_sums + layer->reset + first;
 #if VECTORS

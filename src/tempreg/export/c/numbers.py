@@ -122,16 +122,15 @@ def _float_layer(graph: Graph, layer: Layer, numbers: Numbers) -> None:
 def _int8_layer(graph: Graph, layer: Layer, numbers: Numbers) -> None:
     width = stride(graph.maps[layer.output])
     threshold, reset, soft, leak = _constants(layer)
-    if layer.bias.ndim == 3:
-        raise ExportError("int8 takes no inputs whose zero means another value: export float32")
+    biases = np.abs(layer.bias).reshape(-1, layer.bias.shape[-1]).max(axis=0)
     largest = np.zeros(graph.maps[layer.output].channels)
     for source in layer.sources:
         if source.weight is not None:
             largest = np.maximum(largest, np.abs(source.weight).max(axis=(0, 1, 2)))
-    finest = np.maximum(np.abs(layer.bias), max(abs(threshold), abs(reset))) / FINEST
+    finest = np.maximum(biases, max(abs(threshold), abs(reset))) / FINEST
     scale = np.maximum(np.maximum(largest / 127, finest), 1e-30)
     unit = scale / 2**SHIFT
-    sources, reach = [], np.abs(layer.bias) / scale
+    sources, reach = [], biases / scale
     for source in layer.sources:
         most = graph.maps[source.map].most
         if source.weight is None:
@@ -149,13 +148,13 @@ def _int8_layer(graph: Graph, layer: Layer, numbers: Numbers) -> None:
     if reach.max() >= 2**31:
         raise ExportError("int8: a layer's sums may leave 32 bits: export float32")
     if layer.neuron is None:
-        numbers.head_scale, numbers.head_bias = scale, layer.bias
+        numbers.head_scale, numbers.head_bias = scale, layer.bias.reshape(-1)
     numbers.layers.append(
         LayerNumbers(
             layer,
             sources,
             bias=numbers.keep_sums(_filled(layer.bias / unit, width)),
-            bias_by_pixel=False,
+            bias_by_pixel=layer.bias.ndim == 3,
             threshold=numbers.keep_sums(_filled(threshold / unit, width, 2**30)),
             reset=numbers.keep_sums(_filled(reset / unit, width)),
             soft=soft,

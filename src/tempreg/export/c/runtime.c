@@ -214,7 +214,7 @@ static void run_layer(net_state *state, const net_layer *layer)
                 const size_t place = pixel * (size_t)out->stride + (size_t)first;
                 net_sum sums[MOST_BLOCK];
                 add_sources(state, layer, first, block, oy, ox, before(layer, first, pixel), sums);
-                fire(layer, first, block, sums, membrane + place, spikes + place);
+                fire(layer, first, block, place, sums, membrane + place, spikes + place);
             }
     }
 }
@@ -282,8 +282,8 @@ static void run_spread(net_state *state, const net_layer *layer)
                 size_t place = (size_t)done * (size_t)out->width * (size_t)out->stride;
                 place += (size_t)first;
                 for (int ox = 0; ox < out->width; ox++, place += (size_t)out->stride)
-                    fire(layer, first, block, sums + (ox + beside) * block, membrane + place,
-                         spikes + place);
+                    fire(layer, first, block, place, sums + (ox + beside) * block,
+                         membrane + place, spikes + place);
             }
         }
     }
