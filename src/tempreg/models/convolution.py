@@ -59,7 +59,7 @@ def _measurable() -> bool:
 
 def convolved(conv: nn.Conv2d, x: Tensor, way: str) -> Tensor:
     """conv(x) of x [N, C, H, W], by "auto", "dense" or "sparse"; see the module's docstring."""
-    if x.device.type == "cpu" and _rounds():
+    if x.device.type == "cpu" and _rounds() and not transformed():  # torch.func has no such order
         x = channels_last(x)
     if way == "dense" or not _can(conv, x):
         plain: Tensor = conv(x)

@@ -8,6 +8,7 @@ from typing import Any, final
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tempreg import LIF, create_model
@@ -99,6 +100,23 @@ def test_float32_keeps_its_order() -> None:
     assert unit.spikes(x, LIF(), 3).is_contiguous()
     with torch.autocast("cpu", torch.float16):
         assert unit.spikes(x, LIF(), 3).is_contiguous()
+
+
+def test_gradients_of_single_samples_by_vmap() -> None:
+    """torch.func knows no such order: there images stay as they are."""
+    conv = ConvNorm(2, 4, norm_factory("none", 1.0, 3))
+    x = torch.randn(5, 3, 2, 2, 6, 6)
+    weights = dict(conv.named_parameters())
+
+    def loss(weights: dict[str, Tensor], sample: Tensor) -> Tensor:
+        with torch.autocast("cpu", HALF):
+            return functional_call(conv, weights, (sample,)).float().square().sum()
+
+    mapped = vmap(grad(loss), in_dims=(None, 0))(weights, x)
+    for index, sample in enumerate(x):
+        alone = grad(loss)(weights, sample)
+        for name, gradient in alone.items():
+            torch.testing.assert_close(mapped[name][index], gradient, rtol=0.05, atol=0.05)
 
 
 @pytest.mark.parametrize("steps", [1, 2])
