@@ -42,7 +42,8 @@ class Attack(ABC):
 
 
 class Signal(Attack):
-    """A signal to the process, or to its whole group, as a terminal sends Ctrl-C. Final."""
+    """A signal to the process, or to its whole group, as a terminal sends Ctrl-C, and as a batch
+    system kills a job with all of its children. Final."""
 
     def __init__(self, name: str, number: signal.Signals, *, group: bool = False) -> None:
         self.name, self.number, self.group = name, number, group
@@ -161,6 +162,7 @@ ATTACKS: dict[str, Attack] = {
     attack.name: attack
     for attack in (
         Signal("SIGKILL", signal.SIGKILL),
+        Signal("SIGKILL to all", signal.SIGKILL, group=True),
         Signal("SIGTERM", signal.SIGTERM),
         Signal("Ctrl-C", signal.SIGINT, group=True),
         Memory(),

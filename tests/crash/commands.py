@@ -17,6 +17,7 @@ TRAIN = (
     "train", "nmnist-trt", *TINY, "--epochs", "3", "--snapshot-every", "1", "--fisher-every", "1",
     "--out", "run",
 )  # fmt: skip
+RECOMPUTE, BF16 = ("--recompute", "layers"), ("--precision", "bf16-mixed")
 OWN = (
     "train", "nmnist-trt", *TINY, "--epochs", "2", "--data.name=event-folder", "--data.path=own",
     "--data.size=16", "--out", "run",
@@ -98,6 +99,8 @@ COMMANDS = {
     command.name: command
     for command in (
         Command("train", TRAIN, ("--resume",)),
+        Command("train recompute", (*TRAIN, *RECOMPUTE), ("--resume",)),
+        Command("train bf16", (*TRAIN, *BF16), ("--resume",)),
         Command("train, empty cache", OWN, ("--resume",), keeps=False),
         Command("train own network", MINE, ("--resume",)),
         Command("compare", COMPARE, study=True),

@@ -226,7 +226,7 @@ def _judge_end(trial: Trial, out: str, err: str, *, at_work: bool) -> None:
             trial.said = "(Python had not begun with tempreg yet)"
             return
         trial.wrong.append("a traceback")
-    if trial.attack == "SIGKILL":
+    if trial.attack.startswith("SIGKILL"):
         return
     if trial.code == -signal.SIGINT and trial.said == "tempreg: interrupted":
         return  # Python ends so where the interrupt came in an exec; shells show 130, too
