@@ -63,7 +63,9 @@ SAMPLES = {
         tests=(
             "tests/unit/audit",
             "tests/unit/config/test_config.py",
+            "tests/unit/data/augment/test_paper_augment.py",
             "tests/unit/data/formats",
+            "tests/unit/data/test_cut.py",
             "tests/unit/data/sources/test_event_sets.py",
             "tests/unit/data/sources/test_spoken.py",
             "tests/unit/data/sources/test_static_cifar.py",
@@ -76,6 +78,7 @@ SAMPLES = {
             "tests/unit/runs/test_audit_run.py",
             "tests/unit/study/page/test_effects.py",
             "tests/unit/study/statistics",
+            "tests/unit/study/test_packed.py",
             "tests/unit/test_defaults.py",
             "tests/unit/testing",
         ),

@@ -2,7 +2,7 @@
 
 The parent imports torch and the other big libraries but never tempreg, so a child starts at once
 and registers tempreg's operators for itself. A child that can't come back (an endless loop, a
-crash in a kernel) is ended by its own alarm or found dead, and nothing of it is left.
+crash in a kernel) is ended by its own limit or found dead, and nothing of it is left.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ import pytest
 PRELOADED = ("torch", "torch.func", "numpy", "scipy.optimize", "scipy.stats", "safetensors.torch",
              "matplotlib.figure", "PIL.Image", "yaml", "cattrs", "lightning_fabric")  # fmt: skip
 MEMORY = 16 * 2**30
-LIMIT = 30  # seconds a test may take, beside four times what it takes with coverage
+# All seconds are of a processor, so that other work on the machine changes no outcome.
+LIMIT = 10  # seconds a test may take, beside four times what it takes with coverage
 
 
 class Outcome(NamedTuple):
@@ -50,11 +51,12 @@ class Seen:
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item):
         self.coverage.switch_context(item.nodeid)
+        before = sum(os.times()[:4])
         yield
+        self.seconds[item.nodeid] = sum(os.times()[:4]) - before
         self.coverage.switch_context("")
 
     def pytest_runtest_logreport(self, report):
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
         if report.outcome != "passed":
             self.bad.add(report.nodeid)
 
@@ -73,7 +75,7 @@ class Seen:
 
 
 class Chosen:
-    """A plugin that runs the given tests in their order, each with an alarm. Final."""
+    """A plugin that runs the given tests in their order, each with a limit. Final."""
 
     def __init__(self, tests: Sequence[str], seconds: dict[str, float], note: Path) -> None:
         self.order = {test: place for place, test in enumerate(tests)}
@@ -85,7 +87,7 @@ class Chosen:
 
     def pytest_runtest_logstart(self, nodeid):
         self.note.write_text(nodeid)
-        signal.alarm(int(LIMIT + 4 * self.seconds.get(nodeid, 0)))
+        _limited(LIMIT + 4 * self.seconds.get(nodeid, 0))
 
 
 def preload() -> None:
@@ -119,11 +121,11 @@ def judged(tree: Path, tests: Sequence[str], seconds: dict[str, float]) -> Outco
 
     def child() -> int:
         chosen = Chosen(tests, seconds, note)
-        signal.alarm(4 * LIMIT)  # for the imports
+        _limited(4 * LIMIT)  # for the imports
         return int(pytest.main(["-x", *_arguments(tree, files)], plugins=[chosen]))
 
     code = _forked(tree, tree.parent / "last.log", child)
-    if code == -signal.SIGALRM:
+    if code == -signal.SIGPROF:
         return Outcome("timeout", note.read_text())
     if code == 10 + pytest.ExitCode.OK:
         return Outcome("survived", "")
@@ -135,6 +137,11 @@ def judged(tree: Path, tests: Sequence[str], seconds: dict[str, float]) -> Outco
     if code < 0 or code - 10 in failed:  # the last two where the mutant can't be imported
         return Outcome("killed", note.read_text())
     raise SystemExit(f"pytest ended with {code - 10}: see {tree.parent / 'last.log'}")
+
+
+def _limited(seconds: float) -> None:
+    """This process ends by SIGPROF when it has used as many more; SIGALRM is the tests' own."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _kernels(tree: Path) -> Path:

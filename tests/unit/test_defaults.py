@@ -8,6 +8,9 @@ import tempreg
 import tempreg.objectives
 from tempreg import analysis
 from tempreg.analysis.result import Result
+from tempreg.audit.network import audit
+from tempreg.study.statistics.bootstrap import bootstrap
+from tempreg.study.statistics.paired import paired, tost
 
 
 def test_defaults_of_what_is_public_stay() -> None:
@@ -52,6 +55,12 @@ def test_defaults_of_what_is_public_stay() -> None:
         analysis.early_robustness: {"corruptions": None, "seed": 0, "chunk": 64},
         analysis.linear_probes: {"cumulative": True, "grid": 4, "is_neuron": None, "chunk": 64},
     }  # fmt: skip
+    wanted |= {
+        audit: {"targets": None, "seed": 0, "per_step": None, "compiled": False},
+        paired: {"confidence": 0.95, "overlap": 0.0},
+        tost: {"overlap": 0.0},
+        bootstrap: {"draws": 2000, "seed": 0, "confidence": 0.95, "overlap": 0.0},
+    }
     for function, defaults in wanted.items():
         found = inspect.signature(function).parameters.values()
         own = {p.name: p.default for p in found if p.default is not p.empty}

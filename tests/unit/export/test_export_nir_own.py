@@ -143,6 +143,19 @@ def test_what_has_no_form_is_refused_by_name(case: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("steps", [2, 3, 4])
+def test_time_and_batch_that_change_places_are_refused_at_every_t(
+    steps: int, tmp_path: Path
+) -> None:
+    def swapped(model: Any, x: Tensor) -> Tensor:
+        return model.lif(x.flatten(0, 1).unflatten(0, (x.shape[1], x.shape[0])))
+
+    network = Calls(swapped)
+    network.num_steps = steps
+    with pytest.raises(RequestError, match="torch's unflatten"):
+        tempreg.export.nir(network, tmp_path / "no.nir", input_shape=(2, 8, 8))
+
+
 def test_neurons_and_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     alif = Calls(lambda m, x: m.lif(x), tempreg.ALIF())
     with pytest.raises(RequestError, match="no word for the neurons of lif, ALIF"):

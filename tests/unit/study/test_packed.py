@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,21 @@ def test_folds_become_a_table_of_partitions_and_items(tmp_path: Path) -> None:
     assert section.tables[0].rows[0][0] == "trt"
     plain = load_study(make_study(tmp_path / "plain"))
     assert recordings_section(plain) is None
+
+
+def test_partitions_that_lack_a_fold_or_its_items_are_left_out(tmp_path: Path) -> None:
+    study = folded(tmp_path / "s")
+    whole = over_recordings(study, "trt", "rate", step=None)
+    later = replace(study, runs=[run for run in study.runs if int(run.replicate) >= FOLDS])
+    wanted = over_recordings(later, "trt", "rate", step=None)
+    lacks = [run for run in study.runs if (run.arm, int(run.replicate)) != ("rate", 0)]
+    found = over_recordings(replace(study, runs=lacks), "trt", "rate", step=None)
+    assert found == wanted != whole
+    # One arm's items alone are no difference.
+    for run in study.runs:
+        if run.arm == "rate" and run.folder is not None:
+            (run.folder / "test_items.npz").unlink()
+    assert over_recordings(study, "trt", "rate", step=None) is None
 
 
 def test_the_overlap_counts_what_is_set_aside(tmp_path: Path) -> None:

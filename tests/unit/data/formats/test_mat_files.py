@@ -37,6 +37,15 @@ def test_arrays_of_real_numbers_are_named(tmp_path: Path, compressed: bool) -> N
     assert numeric_arrays(path) is None
 
 
+def test_numbers_of_every_width_are_read(tmp_path: Path) -> None:
+    kinds = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+    kinds += ["float32", "float64"]
+    held = {f"a_{kind}": np.arange(-3 if kind[0] != "u" else 0, 5).astype(kind) for kind in kinds}
+    path = tmp_path / "a.mat"
+    path.write_bytes(content(held))
+    assert sorted(numeric_arrays(path) or []) == sorted(held)
+
+
 @pytest.mark.parametrize("end", [1, 3, 4, 100, 125, 130, 150, 200])
 def test_cut_short(tmp_path: Path, end: int) -> None:
     path = tmp_path / "a.mat"

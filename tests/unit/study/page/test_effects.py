@@ -74,6 +74,12 @@ def test_effects_are_those_of_least_squares(tmp_path: Path) -> None:
         assert effect.plain.p == pytest.approx(reference.pvalue)
 
 
+def test_two_repetitions_are_enough_for_an_effect_and_one_is_not(tmp_path: Path) -> None:
+    two = effects(factorial(tmp_path / "two", replicates=2), "test_accuracy")
+    assert [len(effect.differences) for effect in two] == [2] * 5
+    assert effects(factorial(tmp_path / "one", replicates=1), "test_accuracy") == []
+
+
 def test_intervals_cover_the_truth(tmp_path: Path) -> None:
     """Of 300 studies with five effects each, 95% within two points."""
     study, covered = factorial(tmp_path, replicates=4), []
@@ -90,7 +96,7 @@ def test_only_what_differs_in_the_part_alone_is_paired(tmp_path: Path) -> None:
     make_study(folder, effects={"rate": 0, "step": 0.01, "other": 0.02, "rate+mse": 0.03})
     facts = yaml.safe_load((folder / "study.yaml").read_text())
     facts["arms"][2]["changes"] = {"objective.name": "step", "optimizer.lr": 0.1}
-    facts["arms"][3]["changes"] = {"objective.name": "rate+mse", "objective.eta": 0.05}
+    facts["arms"][3]["changes"] = {"objective.name": "rate+mse", "objective.eta": 0.2}
     (folder / "study.yaml").write_text(yaml.safe_dump(facts))
     found = {e.part.name: e.pairs for e in effects(load_study(folder), "test_accuracy")}
     assert found == {

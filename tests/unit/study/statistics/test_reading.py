@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,7 +163,15 @@ def test_intervals_over_items_outlive_the_runs(tmp_path: Path) -> None:
     assert kept is not None
     assert (kept.low, kept.high) == (interval.low, interval.high)
     assert kept.resampled == "crossed"
+    ours, theirs = (
+        list(study.values(arm, "mean_accuracy_over_steps").values()) for arm in ("trt", "rate")
+    )
+    assert kept.mean == pytest.approx(np.mean(ours) - np.mean(theirs))
     assert items_interval(study, "rate", "trt") is None
+    bare = replace(study, runs=[replace(run, values={}) for run in study.runs])
+    middle = items_interval(bare, "trt", "rate")
+    assert middle is not None
+    assert middle.mean == pytest.approx((interval.low + interval.high) / 2)
     path = folder / "items.csv"
     path.write_text(path.read_text().replace("crossed", "twisted"))
     with pytest.raises(ReportError, match=r"items.csv, row 1: resampled can't be 'twisted'"):

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tempreg.study.statistics.bootstrap import bootstrap, crossed_means, mean_squares
+from tempreg.study.statistics.bootstrap import (
+    bootstrap,
+    crossed_means,
+    mean_squares,
+    satterthwaite,
+)
 from tempreg.study.statistics.paired import (
     detectable_difference,
     holm,
@@ -121,6 +126,19 @@ def test_the_detectable_difference_has_80_percent_power(n: int) -> None:
     assert found > stats.t.ppf(0.975, n - 1) * 0.7 / sqrt(n)
 
 
+def test_what_could_be_seen_is_at_the_level_of_the_interval() -> None:
+    """Power 0.8 of the noncentral t at 1 - confidence, as the interval leaves out that much."""
+    values = [0.3, -0.1, 0.4, 0.2, 0.6, 0.1]
+    for confidence in (0.9, 0.95, 0.99):
+        test = paired(values, confidence=confidence)
+        shift = test.detectable / (test.sd / sqrt(6))
+        critical = stats.t.ppf((1 + confidence) / 2, 5)
+        seen = stats.nct.sf(critical, 5, shift) + stats.nct.cdf(-critical, 5, shift)
+        assert seen == pytest.approx(0.8, abs=2e-3)
+    assert isnan(detectable_difference(nan, 5))
+    assert detectable_difference(0.0, 5) == 0.0
+
+
 def crossed_variance(d: np.ndarray) -> float:
     """Of the mean under resampled rows and columns, exactly: E over both multinomials."""
 
@@ -161,6 +179,40 @@ def test_mean_squares_add_up() -> None:
     parts = 3 * rows + 6 * columns + 18 * cells
     assert parts == pytest.approx(((table - table.mean()) ** 2).sum())
     assert mean_squares(np.arange(4.0)[:, None] * np.ones(7))[1:] == pytest.approx((0, 0))
+
+
+def test_degrees_of_freedom_are_welchs_where_cells_have_no_spread() -> None:
+    """Two mean squares: the freedom of Welch's test of samples whose variances they are."""
+    rng = np.random.default_rng(0)
+    for runs, items in ((3, 8), (6, 5), (12, 40)):
+        a, b = rng.normal(0, 1, runs), rng.normal(0, 2, items)
+        welch = stats.ttest_ind(a, b, equal_var=False).df
+        rows, columns = a.var(ddof=1) / runs, b.var(ddof=1) / items
+        found = satterthwaite(np.zeros((runs, items)), rows, columns, 0.0)
+        assert found == pytest.approx(max(runs - 1, welch))
+    table = np.zeros((4, 11))
+    by_hand = (1 + 2 - 0.5) ** 2 / (1 / 3 + 2**2 / 10 + 0.5**2 / 30)
+    assert satterthwaite(table, 1.0, 2.0, 0.5) == pytest.approx(by_hand)
+    assert satterthwaite(table, 3.0, 0.1, 2.0) == 3  # never fewer than the runs have
+    assert satterthwaite(table, 0.0, 0.0, 0.0) == 3
+
+
+def test_the_crossed_interval_by_hand() -> None:
+    """A t interval whose variance has that of the draws, and what they leave out of the runs'."""
+    d = np.random.default_rng(4).normal(size=(5, 30)) + np.linspace(0, 1, 5)[:, None]
+    draws, overlap = 500, 0.2
+    means = crossed_means(d, draws, np.random.default_rng(9))
+    rows, columns, cells = mean_squares(d)
+    variance = means.var(ddof=1) + (rows / 5 - 2 * cells) / d.size
+    variance = max(variance, rows / d.size) + overlap * rows / 30
+    t = stats.t.ppf(0.975, satterthwaite(d, rows, columns, cells))
+    half = max(t * sqrt(variance), paired(d.mean(axis=1), overlap=overlap).half_width)
+    found = bootstrap(list(d), shared_items=True, seed=9, draws=draws, overlap=overlap)
+    assert found.high - found.mean == pytest.approx(half)
+    assert found.mean == pytest.approx(d.mean())
+    alone = bootstrap(list(d), shared_items=True, seed=9, draws=draws)
+    assert alone == bootstrap(list(d), shared_items=True, seed=9, draws=draws, overlap=0.0)
+    assert alone.high < found.high
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.1, 1 / 3.6])

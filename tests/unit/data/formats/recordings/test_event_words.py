@@ -57,6 +57,15 @@ def test_a_step_back_of_upper_time_is_no_turn(tmp_path: Path) -> None:
         read(tmp_path, "a.raw", raw)
 
 
+def test_a_step_back_by_half_the_range_is_a_turn_and_by_one_less_is_none(tmp_path: Path) -> None:
+    """Where OpenEB draws the line."""
+    raw = evt3((8, 3000), (0, 7), (2, 9), (8, 3000 - 2048), (2, 10))
+    assert read(tmp_path, "a.raw", raw).t.tolist() == [3000 << 12, (3000 + 2048) << 12]
+    raw = evt3((8, 3000), (0, 7), (2, 9), (8, 3000 - 2047), (2, 10))
+    with pytest.raises(DataError, match="before the event before it"):
+        read(tmp_path, "b.raw", raw)
+
+
 def test_rows_of_exposure_measurement_are_no_events(tmp_path: Path) -> None:
     raw = evt3((8, 1), (0, 7), (1, 9), (2, 4), (3, 5), (4, 7), (0, 8), (2, 6))
     assert same(read(tmp_path, "a.raw", raw), np.array([[4096, 6, 8, 0]]))
