@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from long_figure import draw
+from long_figure import draw, draw_parts
 
 from tempreg.files import write_text
 from tempreg.study.packed import write_packed
@@ -29,6 +29,8 @@ from tempreg.study.statistics.paired import Paired, holm, mean_sd, paired
 from tempreg.study.statistics.reading import read_difference, within
 
 PAGE = Path(__file__).parents[1] / "docs/study/long.md"
+PARTS = PAGE.with_suffix("") / "parts.svg"
+TITLES = {"fashion": "Fashion-MNIST", "nmnist": "N-MNIST"}
 MARK = "<!-- the tables, by tools/publish_long.py -->\n"
 KEPT = ("report.html", "results.csv", "costs.csv", "trials.csv", "study.yaml", "chosen.json")
 ENDPOINTS = {"last timestep": "test_accuracy", "mean over timesteps": "mean_accuracy_over_steps"}
@@ -47,8 +49,10 @@ def main(words: list[str]) -> None:
     for word in words:
         name, _, folder = word.partition("=")
         publish(Path(folder), PAGE.with_suffix("") / name)
-    for name, study in studies().items():
+    found = studies()
+    for name, study in found.items():
         draw(study, PAGE.with_suffix("") / name / "arms.svg")
+    draw_parts({TITLES[name]: study for name, study in found.items()}, PARTS)
     write_text(PAGE, page(PAGE.read_text(encoding="utf-8")))
 
 

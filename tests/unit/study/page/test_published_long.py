@@ -171,6 +171,17 @@ def test_how_much_shorter_the_weights_are() -> None:
     assert rates == {"rate": 0.004, "rate+mse": 0.004, "step": 0.008, "step+mse": 0.008}
 
 
+def test_what_was_chosen_on_recordings_and_how_much_shorter_the_weights_are() -> None:
+    chosen = json.loads((PAGE.with_suffix("") / "nmnist" / "chosen.json").read_text())
+    rates = {a: c["optimizer.lr"] for a, c in chosen.items() if "optimizer.lr" in c}
+    assert rates == {"rate": 0.008, "rate+mse": 0.008, "step": 0.008, "step+mse": 0.016}
+    norms = [values("nmnist", a, "weight_norm") for a in ("trt", "step+mse+l2n", "step+mse")]
+    shorter = [-100 * np.mean([n[r] / norms[2][r] - 1 for r in norms[2]]) for n in norms[:2]]
+    text = " ".join(PAGE.read_text().split())
+    said = "the weights of `trt` and `step+mse+l2n` end {:.0f}% and {:.0f}% shorter than those of"
+    assert said.format(*shorter) in text
+
+
 def test_the_page_is_what_the_tool_writes() -> None:
     words = [sys.executable, "-c", "import publish_long as p; print(p.page(p.PAGE.read_text()))"]
     tools = str(Path(ROOT / "tools"))
