@@ -14,6 +14,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from tests.unit.study.page.published import ROOT
+from tests.unit.study.page.published_pages import FIGURE
 
 DOCS = ROOT / "docs" / "study"
 MARK = "<!-- the table, by tools/publish_tables.py -->"
@@ -82,6 +83,16 @@ def test_gradients_are_logarithms_of_ratios(page: Path) -> None:
             a: np.log10(values(page, study, a, "gradient_first_last")) for a in ("rate", *arms)
         }
         assert cells == [figure(reach[arm] - reach["rate"], 1) for arm in arms]
+
+
+@pytest.mark.parametrize("page", ["docs/study/time.md", "README.md"])
+def test_figures_in_words_are_those_of_the_tables(page: str) -> None:
+    _, tables, words = (DOCS / "time.md").read_text().split(MARK)
+    if page == "README.md":
+        words = (ROOT / page).read_text().split("Where the answer needs time")[1].split("\n## ")[0]
+    found = re.findall(FIGURE, " ".join(words.split()))
+    assert len(found) >= 2
+    assert [one for one in found if one not in tables] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
