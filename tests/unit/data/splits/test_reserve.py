@@ -7,6 +7,7 @@ import torch
 
 from tempreg.data.base import ArraySplit, DataSet
 from tempreg.data.splits.resample import cross_validation
+from tempreg.options.data import SplitOptions
 
 CLASSES = 4
 
@@ -56,3 +57,11 @@ def test_without_a_reserve_nothing_is_set_aside() -> None:
 def test_too_small_a_reserve_for_the_folds() -> None:
     with pytest.raises(ValueError, match="3 samples of each class, but class 'a' has 2"):
         folded(0, 0, reserve=0.05, within_reserve=True)
+
+
+def test_a_reserve_and_what_goes_on_within_it_need_each_other() -> None:
+    SplitOptions(folds=4, reserve=0.5, within_reserve=True)
+    with pytest.raises(ValueError, match=r"within_reserve needs a data\.reserve above 0"):
+        SplitOptions(folds=4, within_reserve=True)
+    with pytest.raises(ValueError, match=r"data\.reserve is for cross-validation"):
+        SplitOptions(reserve=0.5)
