@@ -147,7 +147,7 @@ def chosen(
     own = lines.get(file, {})
     found = {test for line, tests in own.items() if needed is None or int(line) in needed
              for test in tests}  # fmt: skip
-    extra = (sample.at_import, sample.elsewhere.get(file, sample.at_import))
+    extra = (*sample.at_import, sample.elsewhere.get(file, sample.at_import[0]))
     found |= {test for test in seconds if test.startswith(extra)}
     left, order = float(sample.budget), []
     for test in sorted(found, key=lambda test: (seconds[test], test)):

@@ -28,7 +28,7 @@ class Sample:
     """Files that are not mutated."""
     elsewhere: dict[str, str] = field(default_factory=dict)
     """Of some files tests that run them in processes of their own, where no coverage sees them."""
-    at_import: str = "tests/unit/test_defaults.py"
+    at_import: tuple[str, ...] = ("tests/unit/test_defaults.py",)
     """Tests of what imports make, which run no line of these files; tried with every mutant."""
 
 
@@ -86,6 +86,11 @@ SAMPLES = {
         ),
         seed=10,
         budget=10,
+        at_import=(
+            "tests/unit/test_defaults.py",
+            "tests/unit/options/test_setting_defaults.py",
+            "tests/unit/options/test_terms.py",
+        ),
     ),
 }
 
