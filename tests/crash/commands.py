@@ -83,6 +83,7 @@ class Command:
         dropped: files of `needs` that the command makes.
         study: whether its result is a study's folder, whose page shows times.
         writes: whether it writes anything; else what it prints is its result.
+        once: whether it refuses to be run again where it was done.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Command:
     dropped: tuple[str, ...] = ()
     study: bool = False
     writes: bool = True
+    once: bool = False
 
 
 COMMANDS = {
@@ -113,7 +115,7 @@ COMMANDS = {
         Command("report", ("report", "study"), needs=("compare",),
                 dropped=("study/report.html", "study/results.md", "study/results.tex")),
         Command("data check", ("data", "check", "nmnist"), writes=False),
-        Command("data cut", ("data", "cut", "own", "--ms", "5", "--to", "cut")),
+        Command("data cut", ("data", "cut", "own", "--ms", "5", "--to", "cut"), once=True),
         Command("data fetch", ("data", "fetch", "small", "--to", "small")),
         Command("export nir", ("export", "run", "--format", "nir"), needs=("train",)),
         Command("export onnx", ("export", "run", "--format", "onnx"), needs=("train",)),

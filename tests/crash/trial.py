@@ -151,21 +151,22 @@ def run_trial(
         trial.wrong += [f"half-written: {name}" for name in halves(box)]
         at_work = bool(trial.wrong or leftovers(box)) or contents(box, study=study) not in idle
         _judge_end(trial, out, err, at_work=at_work)
-        again = subprocess.run(
-            line(True), cwd=box, env=environment(base), capture_output=True, text=True,
-            timeout=LONGEST, check=False, **attack.started(),
-        )  # fmt: skip
-        trial.again = again.returncode
-        if again.returncode != 0:
-            trial.wrong.append(f"again: {_last(again.stderr)}")
+        if not (command.once and trial.code == 0):
+            again = subprocess.run(
+                line(True), cwd=box, env=environment(base), capture_output=True, text=True,
+                timeout=LONGEST, check=False, **attack.started(),
+            )  # fmt: skip
+            trial.again, out, err = again.returncode, again.stdout, f"{err}\n---\n{again.stderr}"
+        if trial.again != 0:
+            trial.wrong.append(f"again: {_last(err)}")
         else:
-            trial.wrong += _differences(command, whole, box, again.stdout)
+            trial.wrong += _differences(command, whole, box, out)
         trial.wrong += [f"left behind: {name}" for name in leftovers(box)]
         if trial.wrong:
             trial.outcome = "; ".join(trial.wrong)
             kept = base / "wrong" / f"{time.time_ns()}"
             shutil.copytree(box, kept / "box")
-            (kept / "said").write_text(f"{trial}\n{out}\n---\n{err}\n---\n{again.stderr}")
+            (kept / "said").write_text(f"{trial}\n{out}\n---\n{err}")
     return trial
 
 
