@@ -80,12 +80,18 @@ def chunks(inputs: Tensor, targets: Tensor, size: int) -> Iterator[tuple[Tensor,
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside, and afterwards every module in the mode it had."""
+    """Eval mode inside, and nothing computed again in backward passes, so that hooks see a layer
+    once; afterwards every module as it was."""
     modes = {module: module.training for module in model.modules()}
+    again = [module for module in modes if getattr(module, "recomputes", False)]
     model.eval()
     try:
+        for module in again:
+            module.__dict__["recomputes"] = False
         yield
     finally:
+        for module in again:
+            module.__dict__["recomputes"] = True
         for module, mode in modes.items():
             module.training = mode
 
