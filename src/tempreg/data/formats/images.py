@@ -50,6 +50,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 MAX_PIXELS = 64_000_000
 """An image that claims more is refused before its pixels are decoded."""
+_SILENT = logging.NullHandler()
+"""One for all images: Pillow logs what its errors say, and a logger keeps each that it gets."""
 
 
 def decoded(
@@ -146,7 +148,7 @@ def _opened(source: Path | bytes, where: str) -> Iterator[Image]:
     """An image before it is decoded; DataError for what Pillow raises, with the file's name."""
     from PIL import Image, UnidentifiedImageError
 
-    logging.getLogger("PIL").addHandler(logging.NullHandler())  # errors follow, and say the same
+    logging.getLogger("PIL").addHandler(_SILENT)
     with warnings_about(where):
         try:
             file = _Bounded(source) if isinstance(source, Path) else io.BytesIO(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -152,3 +153,13 @@ def test_a_range_that_is_unknown_is_said_so(tmp_path: Path, values: np.ndarray) 
     Image.fromarray(values).save(path)
     with pytest.raises(DataError, match=r"a\.tif has pixels of a range that is unknown"):
         decoded(path, 1)
+
+
+def test_images_leave_nothing_behind_that_grows() -> None:
+    file = io.BytesIO()
+    Image.fromarray(GREY).save(file, "png")
+    decoded(file.getvalue(), 1)
+    before = len(logging.getLogger("PIL").handlers)
+    for _ in range(3):
+        decoded(file.getvalue(), 1)
+    assert len(logging.getLogger("PIL").handlers) == before
