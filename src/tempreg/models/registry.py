@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields
 
 from typing_extensions import Unpack
 
@@ -18,8 +19,11 @@ from tempreg.neurons import Neuron
 from tempreg.options import NetworkOptions
 from tempreg.options.keywords import passes_on_to
 from tempreg.options.neuron import NetworkKeywords
+from tempreg.options.sizes import SizeOptions
 from tempreg.words import nearest
 
+_NULLS = {size.name for size in fields(SizeOptions) if size.default is None}
+"""Options of which None is the network's own value."""
 _OWN = ("num_classes", "in_channels", "num_steps", "input_size")
 
 MODELS: dict[str, Callable[..., SpikingNetwork]] = {
@@ -60,8 +64,8 @@ def create_model(
         conv: how convolutions run: "auto", "dense" or "sparse"; see `tempreg.models.convolution`.
         options: tau, v_threshold, v_reset, surrogate, surrogate_param, detach_reset and backend of
             all neurons (see `functional.lif`); neuron and norm (see `SpikingNetwork`); for csnn
-            and rsnn channels and dropout, for vggsnn dropout, for rsnn recurrent; for the
-            transformers width, depth and heads, for the first two of them poolings, for
+            and rsnn channels and dropout, for vggsnn width and dropout, for rsnn recurrent; for
+            the transformers width, depth and heads, for the first two of them poolings, for
             ms_resnet18 width (see `NetworkOptions`).
 
     Returns:
@@ -77,12 +81,13 @@ def create_model(
     for option in options:
         if option not in known:
             raise ValueError(f"{name} has no option {option!r}{nearest(option, known)}")
+    given = {key: v for key, v in options.items() if v is not None or key not in _NULLS}
     model = make(
         num_classes=num_classes,
         in_channels=in_channels,
         num_steps=num_steps,
         input_size=input_size,
-        **options,
+        **given,
     )
     choose_convolutions(model, conv)
     return model

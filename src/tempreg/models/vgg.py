@@ -13,7 +13,8 @@ from tempreg.models.recompute import Row
 from tempreg.options import NetworkOptions
 from tempreg.options.field import check_option
 
-VGGSNN_LAYERS = (64, 128, "P", 256, 256, "P", 512, 512, "P", 512, 512, "P")
+VGGSNN_WIDTH = 64
+VGGSNN_LAYERS = (VGGSNN_WIDTH, 128, "P", 256, 256, "P", 512, 512, "P", 512, 512, "P")
 CSNN_CHANNELS = (32, 64, 128)
 Layers = Sequence[int | str]
 
@@ -99,7 +100,14 @@ class CSNN(PlainNetwork):
 
 @final
 class VGGSNN(PlainNetwork):
-    """64, 128 P, 256, 256 P, 512, 512 P, 512, 512 P (Deng et al. 2022)."""
+    """64, 128 P, 256, 256 P, 512, 512 P, 512, 512 P (Deng et al. 2022), or narrower.
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(VGGSNN_LAYERS, **options)
+    Args:
+        width: channels of the first layer, to which the others keep their proportions, >= 1; see
+            `PlainNetwork` for the rest.
+    """
+
+    def __init__(self, *, width: int = VGGSNN_WIDTH, **options: Any) -> None:
+        check_option(NetworkOptions, "width", width)
+        layers = [n if isinstance(n, str) else n * width // VGGSNN_WIDTH for n in VGGSNN_LAYERS]
+        super().__init__(layers, **options)

@@ -14,7 +14,7 @@ class SizeOptions:
 
     width: int | None = setting(
         None,
-        "transformers: channels of a token; ms_resnet18: of the stem",
+        "transformers: channels of a token; ms_resnet18 and vggsnn: of the first convolution",
         ">= 8, at most 65536 or null",
     )
     depth: int | None = setting(None, "transformers: blocks", ">= 1, at most 1024 or null")

@@ -20,6 +20,7 @@ SMALL: dict[str, dict[str, object]] = {
     "spike_driven_transformer": {"width": 32, "depth": 1, "heads": 2},
     "qkformer": {"width": 32, "depth": 3, "heads": 2},
     "ms_resnet18": {"width": 8},
+    "vggsnn": {"width": 8},
     "rsnn": {"channels": (16, 16)},
 }
 COMMON = {"num_classes": 4, "in_channels": 2, "num_steps": 3, "input_size": 32}
@@ -67,6 +68,18 @@ def test_copies_and_pickles() -> None:
     again = torch.load(buffer, weights_only=False)
     assert torch.equal(again(x), model(x))
     assert torch.equal(copy.deepcopy(model)(x), model(x))
+
+
+def test_vggsnn_keeps_its_proportions() -> None:
+    weights = [p for p in create_model("vggsnn", **COMMON, width=8).parameters() if p.ndim == 4]
+    assert [len(w) for w in weights] == [8, 16, 32, 32, 64, 64, 64, 64]
+
+
+@pytest.mark.parametrize("name", ["vggsnn", "ms_resnet18", "spikformer"])
+def test_a_size_that_is_null_is_the_networks_own(name: str) -> None:
+    with torch.device("meta"):
+        own, null = (create_model(name, **COMMON, **size) for size in ({}, {"width": None}))
+    assert [p.shape for p in own.parameters()] == [p.shape for p in null.parameters()]
 
 
 @pytest.mark.parametrize(
