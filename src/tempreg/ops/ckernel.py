@@ -23,6 +23,8 @@ ELEMENTS = {torch.float32: "float", torch.float64: "double"}
 """What kernels are compiled for."""
 NARROW = ELEMENTS | {torch.bfloat16: "bfloat16"}
 """What lif, norm_lif and pool are compiled for: of bfloat16 they compute in float32."""
+PARALLEL_FROM = 32_768
+"""Elements of LIF from which threads are worth starting."""
 SCRATCH_BYTES = 512 * 1024
 """A thread's room for the membrane potentials of one block: it should fit a level-2 cache."""
 
@@ -50,17 +52,29 @@ def kernel(library: str, name: str, dtype: torch.dtype) -> Callable[..., None]:
     It reads and writes memory in order: tensors must be contiguous, but where their steps are
     arguments. Raises KernelUnavailable where the library can't be built.
     """
-    function = cbuild.load(library, NARROW[dtype])[f"{name}_{NARROW[dtype]}"]
-    function.argtypes, function.restype = _argument_types(name), None
+    function: Callable[..., None] = _function(library, name, dtype, _Pointer)
     return function
 
 
-def _argument_types(name: str) -> list[Any]:
+@functools.cache
+def by_address(library: str, name: str, dtype: torch.dtype) -> Callable[..., None]:
+    """The same, which takes addresses in the place of tensors: sooner called."""
+    function: Callable[..., None] = _function(library, name, dtype, ctypes.c_void_p)
+    return function
+
+
+def _function(library: str, name: str, dtype: torch.dtype, pointer: type) -> Any:
+    function = cbuild.load(library, NARROW[dtype])[f"{name}_{NARROW[dtype]}"]
+    function.argtypes, function.restype = _argument_types(name, pointer), None
+    return function
+
+
+def _argument_types(name: str, pointer: type = _Pointer) -> list[Any]:
     """Of the only function of that name in the sources, by its declaration there."""
     text = "".join(path.read_text() for path in sorted(cbuild.KERNELS.glob("*.h")))
     (arguments,) = re.findall(rf"^void NAME\({name}\)\(([^)]*)\)", text, re.MULTILINE)
     split = [argument.split() for argument in arguments.replace("*", " * ").split(",")]
-    return [_Pointer if "*" in words else _TYPES[words[0]] for words in split]
+    return [pointer if "*" in words else _TYPES[words[0]] for words in split]
 
 
 def computed_in(dtype: torch.dtype) -> torch.dtype:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from tempreg.errors import RequestError
-from tempreg.ops import cbuild, lif_eager
+from tempreg.ops import cbuild, lif_eager, lif_short
 from tempreg.ops.lif_autograd import LIFFunction
 from tempreg.ops.lif_reference import lif_reference
 from tempreg.ops.mapping import call
@@ -136,6 +136,9 @@ def lif(
     0-d tensor; x and v0 on one device. ValueError or TypeError say which of these does not hold.
     Without `last` the potential is None, and isn't written where that costs something.
     """
+    short = v0 is None and not last and lif_short.is_short(x, tau)
+    if short and resolve_backend(backend, "cpu") == "compiled":
+        return lif_short.spikes(x, float(tau), spec, _MODULES[backend, "cpu"]), None
     if x.dtype not in DTYPES:
         raise TypeError(
             f"the input current must be a floating-point tensor of 16, 32 or 64 bits, got {x.dtype}"

@@ -16,13 +16,10 @@ import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
-from tempreg.ops.ckernel import ELEMENTS, computed_in, kernel, room_for, threads_for
+from tempreg.ops.ckernel import ELEMENTS, PARALLEL_FROM, computed_in, kernel, room_for, threads_for
 from tempreg.ops.layout import elements, in_time, of_a_step, ordered_in_time, planes
 from tempreg.ops.mapping import alone
 from tempreg.ops.spec import LIFSpec, split_tau
-
-PARALLEL_FROM = 32_768
-"""Elements from which threads are worth starting."""
 
 PLAIN = True
 """x may have half precision, v0 may be None for zeros, tau a number; see `dispatch.lif`."""

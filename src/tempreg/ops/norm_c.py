@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 
 from tempreg.ops import cbuild
-from tempreg.ops.ckernel import NARROW, computed_in, kernel, room_for, threads_for
+from tempreg.ops.ckernel import NARROW, PARALLEL_FROM, computed_in, kernel, room_for, threads_for
 from tempreg.ops.layout import channels_last
-from tempreg.ops.lif_c import PARALLEL_FROM
 from tempreg.ops.spec import NormLIFSpec
 
 _library = torch.library.Library("tempreg", "FRAGMENT")

@@ -61,7 +61,46 @@ def test_without_gradients_it_gives_the_same_bits() -> None:
     asked = lif(x.requires_grad_())
     assert torch.equal(alone, asked)
     assert not alone.requires_grad
-    assert type(asked.grad_fn).__name__ == "LIFFunctionBackward"
+    assert type(asked.grad_fn).__name__ == "_ShortLIFBackward"
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "soft": {"v_reset": None, "surrogate": "atan", "surrogate_param": 2.0},
+    "detached": {"v_reset": -0.2, "surrogate": "sigmoid", "detach_reset": True, "v_threshold": 0.7},
+}
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5, 9), (2, 40_000), (40_000, 2), (8, 16_384)])
+def test_a_small_layer_goes_the_short_way_to_the_same_bits(
+    shape: tuple[int, ...], dtype: torch.dtype, kind: str
+) -> None:
+    neuron = tempreg.LIF(backend="compiled", **KINDS[kind])
+    x, upstream = torch.randn(2, *shape, dtype=dtype)
+    short, general = (x.clone().requires_grad_() for _ in range(2))
+    spikes = neuron(short)
+    wanted, _ = neuron(general, neuron.initial_state(x))
+    assert type(spikes.grad_fn).__name__ == "_ShortLIFBackward"
+    assert torch.equal(spikes, wanted)
+    for made in (spikes, wanted):
+        made.backward(upstream)
+    assert short.grad is not None
+    assert torch.equal(short.grad, general.grad)
+
+
+@needs_compiler
+def test_the_short_way_back_is_mapped_and_refuses_a_second_derivative() -> None:
+    x, upstream = torch.randn(3, 7, requires_grad=True), torch.randn(5, 3, 7)
+    spikes = tempreg.LIF()(x)
+    each = [torch.autograd.grad(spikes, x, u, retain_graph=True)[0] for u in upstream]
+    (mapped,) = torch.autograd.grad(spikes, x, upstream, is_grads_batched=True, retain_graph=True)
+    assert torch.equal(mapped, torch.stack(each))
+    (first,) = torch.autograd.grad(spikes, x, upstream[0], create_graph=True)
+    with pytest.raises(RuntimeError, match="can be differentiated once"):
+        first.sum().backward()
 
 
 @needs_compiler
