@@ -77,6 +77,11 @@ def _add_trials(parser: Parser) -> None:
         "--trial-seeds", type=whole(1, 1000), help="how often each is tried (default: 2)"
     )
     parser.add_argument(
+        "--trial-epochs",
+        type=whole(1, 1_000_000),
+        help="epochs of each trial (default: as many as of a run)",
+    )
+    parser.add_argument(
         "--search",
         action="append",
         default=[],

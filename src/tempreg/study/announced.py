@@ -24,9 +24,11 @@ def plan_lines(plan: Plan, root: Path, jobs: int) -> list[str]:
     ]
     trials = plan.trial_runs(root)
     if trials:
+        short = plan.trial_epochs
+        of_epochs = "" if short is None else f" of {_count(short, 'epoch')}"
         lines.append(
-            f"before: {_count(len(trials), 'trial')} on {_count(plan.trial_seeds, 'seed')} of "
-            "their own, and more where the best is at an edge"
+            f"before: {_count(len(trials), 'trial')}{of_epochs} on "
+            f"{_count(plan.trial_seeds, 'seed')} of their own, and more where the best is at an edge"
         )
     if plan.analyses:
         lines.append(

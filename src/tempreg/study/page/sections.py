@@ -56,7 +56,8 @@ def arms_section(study: StudyData) -> Section:
     if trials := study.facts.get("trials"):
         texts.append(
             f"Each arm that has a setting of its own tried {trials} values of it, on seeds and "
-            "splits of no repetition, and kept the one with the best validation accuracy: "
+            f"splits of no repetition{_for_epochs(study)}, and kept the one with the best "
+            "validation accuracy: "
             + "; ".join(
                 f"{arm.name} {name} = {value}"
                 for arm in study.arms
@@ -66,6 +67,11 @@ def arms_section(study: StudyData) -> Section:
         )
     table = Table("Settings that an arm changes", ["Arm", *names], rows)
     return Section("What was compared", texts, [table])
+
+
+def _for_epochs(study: StudyData) -> str:
+    epochs = study.facts.get("trial_epochs")
+    return "" if epochs is None else f", for {epochs} epoch{'s' * (epochs != 1)} each"
 
 
 def results_table(study: StudyData, comparisons: list[Comparison]) -> Table:

@@ -30,7 +30,7 @@ from tempreg.study.plan.plan import (
 )
 from tempreg.study.plan.tuning import paired
 
-KEPT = ("reference", "trials", "trial_seeds", "search")
+KEPT = ("reference", "trials", "trial_seeds", "trial_epochs", "search")
 """What a study is continued with unchanged, beside its base and the arms that it has."""
 
 ANALYSED = ("analyses", "samples", "draws")
@@ -55,7 +55,7 @@ class Asked:
         seeds: runs an arm, >= 1; where it has more, these stay.
         analyses: beside those that it has.
         command: that asks, as a user types it.
-        reference, trials, trial_seeds, search, samples, draws: as in a `Plan`.
+        reference, trials, trial_seeds, trial_epochs, search, samples, draws: as in a `Plan`.
     """
 
     base: RunConfig | None = None
@@ -65,6 +65,7 @@ class Asked:
     reference: str | None = None
     trials: int | None = None
     trial_seeds: int | None = None
+    trial_epochs: int | None = None
     search: tuple[str, ...] | None = None
     analyses: tuple[str, ...] = ()
     samples: int | None = None

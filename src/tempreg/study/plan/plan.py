@@ -26,7 +26,7 @@ from tempreg.runs.own.trust import NOTHING, Trust
 from tempreg.study.files import PLAN
 from tempreg.study.plan.arms import Arm
 from tempreg.study.plan.search import parse_range, search_points
-from tempreg.study.plan.tuning import Candidate, grid
+from tempreg.study.plan.tuning import Candidate, grid, paired
 
 VERSION = 1
 TRIAL_SEED = 1_000_000
@@ -34,6 +34,9 @@ TRIAL_SEED = 1_000_000
 
 CHOSEN_BY = ("val_accuracy", "val_mean_accuracy_over_steps")
 """What trials are scored by: the mean of these columns, at the last timestep and over all."""
+
+_COUNTS = ("first_replicates", "trial_epochs")
+"""What stands in study.yaml only where a study has it."""
 
 SAMPLES, DRAWS = 1024, 20
 """Of the analyses of a study, where nothing else is asked for."""
@@ -89,6 +92,7 @@ class Plan:
         reference: the arm that the others are compared with.
         trials: candidates that an arm may try on validation; 0: none does.
         trial_seeds: how often each is tried, >= 1.
+        trial_epochs: of each trial, >= 1; None: as many as of a run.
         chosen_by: columns of a trial's summary whose mean decides.
         tuning: "strengths": what arms without a strength try is nothing; "grid": it is the learning
             rate; "edges": and more is tried where the best is at an edge. See `study.tuning`.
@@ -116,6 +120,7 @@ class Plan:
     chosen_by: tuple[str, ...] = CHOSEN_BY
     tuning: str = "edges"
     first_replicates: int | None = None
+    trial_epochs: int | None = None
 
     def text(self) -> str:
         """study.yaml."""
@@ -136,8 +141,9 @@ class Plan:
             "replicates": [asdict(replicate) for replicate in self.replicates],
             "base": config_to_dict(self.base),
         }
-        if self.first_replicates is not None:
-            content["first_replicates"] = self.first_replicates
+        for name in _COUNTS:
+            if getattr(self, name) is not None:
+                content[name] = getattr(self, name)
         return yaml.safe_dump(content, sort_keys=False)
 
     def runs(self, root: Path, chosen: dict[str, dict[str, Any]]) -> list[Run]:
@@ -155,12 +161,14 @@ class Plan:
 
     def trials_of(self, root: Path, arm: Arm, candidates: list[Candidate]) -> list[Run]:
         """Every candidate of an arm on each of the trials' seeds, which no replicate has."""
-        runs = []
+        runs, epochs = [], self.trial_epochs
+        shorter = {} if epochs is None else {"epochs": epochs}
         for number, candidate in enumerate(candidates):
             for seed in range(self.trial_seeds):
                 name = str(number) if self.trial_seeds == 1 else f"{number}-{seed}"
                 folder = root / "trials" / arm.folder / name
-                changes = self._trial_place(seed) | self._unwatched() | arm.changes | candidate
+                changes = self._trial_place(seed) | self._unwatched() | arm.changes
+                changes |= shorter | candidate
                 runs.append(Run(arm.name, name, folder, changes, trial=True))
         return runs
 
@@ -243,9 +251,22 @@ def make_plan(source: str, base: RunConfig, arms: list[Arm], seeds: int, **optio
             f"{', '.join(arm.name for arm in arms)}"
         )
     check_settings_fit(plan)
+    if plan.trial_epochs is not None:
+        _check_short_trials(plan)
     if plan.search and not any(plan.candidates(arm) for arm in plan.arms):
         raise ConfigError("--search finds nothing to try: give --trials, and arms that read it")
     return plan
+
+
+def _check_short_trials(plan: Plan) -> None:
+    if not plan.trials:
+        raise ConfigError("--trial-epochs is for the trials of a study: give --trials, too")
+    for arm in plan.arms:
+        if (pair := paired(arm, plan.arms)) is not None:
+            raise ConfigError(
+                f"arm {arm.name} is matched in trials to the norm that the weights of {pair.name} "
+                "have at the end of a run: leave --trial-epochs out"
+            )
 
 
 def check_settings_fit(plan: Plan) -> None:
@@ -301,7 +322,7 @@ def read_plan(root: Path) -> Plan:
             draws=content.get("draws", 3),
             command=str(content.get("command", "")),
             search=tuple(content.get("search", ())),
-            first_replicates=_count(content.get("first_replicates")),
+            **{name: _count(name, content.get(name)) for name in _COUNTS},
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise StudyError(f"{path} is damaged: {error}") from None
@@ -313,7 +334,7 @@ def _replicate(name: str, changes: dict[str, Any]) -> Replicate:
     return Replicate(name, changes)
 
 
-def _count(value: Any) -> int | None:
+def _count(name: str, value: Any) -> int | None:
     if value is not None and (not isinstance(value, int) or value < 1):
-        raise ValueError(f"first_replicates is {value!r}")
+        raise ValueError(f"{name} is {value!r}")
     return value

@@ -91,6 +91,18 @@ def test_trials_are_not_watched_on_the_way() -> None:
     assert {(c.test_every, c.fisher_every) for c in runs} == {(2, 3)}
 
 
+def test_trials_may_be_shorter_than_runs_and_that_is_kept(tmp_path: Path) -> None:
+    study = plan("rate,again=step@epochs=7", trials=2, trial_epochs=3)
+    assert {study.config(run).epochs for run in study.trial_runs(Path())} == {3}
+    assert {study.config(run).epochs for run in study.runs(Path(), {})} == {BASE.epochs, 7}
+    (tmp_path / "study.yaml").write_text(study.text())
+    assert read_plan(tmp_path) == study
+    with pytest.raises(ConfigError, match="give --trials, too"):
+        plan("rate", trial_epochs=3)
+    with pytest.raises(ConfigError, match=r"arm step\+l2n is matched .* of step\+trt"):
+        plan("step+trt,step+l2n", trials=2, trial_epochs=3)
+
+
 def test_a_search_fills_its_ranges_alike_for_all_arms_that_read_them() -> None:
     ranges = ("lam=1e-6..1e-2", "eta=0..0.2", "optimizer.lr=1e-4..1e-2", "num_steps=2..9")
     study = plan("step,step+l2,trt,trt@lam=1", search=ranges, trials=32)
