@@ -28,7 +28,8 @@ def plan_lines(plan: Plan, root: Path, jobs: int) -> list[str]:
         of_epochs = "" if short is None else f" of {_count(short, 'epoch')}"
         lines.append(
             f"before: {_count(len(trials), 'trial')}{of_epochs} on "
-            f"{_count(plan.trial_seeds, 'seed')} of their own, and more where the best is at an edge"
+            f"{_count(plan.trial_seeds, 'seed')} of their own, and more where the best is at an "
+            "edge"
         )
     if plan.analyses:
         lines.append(

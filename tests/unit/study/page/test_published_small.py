@@ -63,10 +63,11 @@ def test_every_difference_is_that_of_scipy(page: Path) -> None:
             assert p < 0.05 or word not in ("higher", "lower")
 
 
-def test_the_penalty_alone_leaves_zero_inside() -> None:
-    page = DOCS / "networks.md"
+@pytest.mark.parametrize(("name", "studies"), [("networks", 4), ("deeper", 1)])
+def test_the_penalty_alone_leaves_zero_inside(name: str, studies: int) -> None:
+    page = DOCS / f"{name}.md"
     _, rows = table(page, "The penalty alone:")
-    assert len(rows) == 16
+    assert len(rows) == 4 * studies
     for study, measure, cell in rows:
         pair = (values(page, study, arm, COLUMNS[measure]) for arm in ("trt", "step+mse"))
         d = np.subtract(*pair)
@@ -85,11 +86,14 @@ def test_gradients_are_logarithms_of_ratios(page: Path) -> None:
         assert cells == [figure(reach[arm] - reach["rate"], 1) for arm in arms]
 
 
-@pytest.mark.parametrize("page", ["docs/study/time.md", "README.md"])
-def test_figures_in_words_are_those_of_the_tables(page: str) -> None:
-    _, tables, words = (DOCS / "time.md").read_text().split(MARK)
-    if page == "README.md":
-        words = (ROOT / page).read_text().split("Where the answer needs time")[1].split("\n## ")[0]
+@pytest.mark.parametrize(
+    ("name", "readme"),
+    [("time", ""), ("time", "Where the answer needs time"), ("deeper", "")],
+)
+def test_figures_in_words_are_those_of_the_tables(name: str, readme: str) -> None:
+    _, tables, words = (DOCS / f"{name}.md").read_text().split(MARK)
+    if readme:
+        words = (ROOT / "README.md").read_text().split(readme)[1].split("\n## ")[0]
     found = re.findall(FIGURE, " ".join(words.split()))
     assert len(found) >= 2
     assert [one for one in found if one not in tables] == []
@@ -106,3 +110,13 @@ def test_the_tables_are_what_the_tool_writes(page: Path) -> None:
     if done.returncode:
         pytest.fail(done.stderr)
     assert done.stdout == page.read_text() + "\n"
+
+
+def test_the_deeper_network_has_learnt_its_training_set_and_its_penalty_is_active() -> None:
+    page = DOCS / "deeper.md"
+    assert "ends at 99.9% of its training images" in page.read_text()
+    assert round(100 * values(page, "vggsnn", "rate", "train_accuracy").mean(), 1) == 99.9
+    with_it, without = (
+        values(page, "vggsnn", a, "weight_norm").mean() for a in ("trt", "step+mse")
+    )
+    assert f"end {1 - with_it / without:.0%} shorter" in page.read_text()
