@@ -100,7 +100,7 @@ CASES = {
     "no norm": ("csnn", 11, {"channels": (6, 8), "norm": "none", "v_threshold": 0.3}),
     "synaptic current": ("csnn", 11, {"channels": (6, 8), "neuron": "cuba", "tau_syn": 3.0}),
     "threshold": ("csnn", 11, {"channels": (6, 8), "neuron": "threshold"}),
-    "vggsnn": ("vggsnn", 16, {}),
+    "vggsnn": ("vggsnn", 16, {"width": 16}),
     "resnet19": ("resnet19", 8, {"norm": "tdbn"}),
     "resnet19 no leak": ("resnet19", 8, {"tau": 1.0}),
     "sew_resnet18": ("sew_resnet18", 32, {"tau": 1.0}),
