@@ -1,4 +1,4 @@
-"""The intervals for other recordings in docs/study/long.md, from items.npz by NumPy and SciPy alone."""
+"""The intervals for other recordings in docs/study/long.md, from items.npz by NumPy and SciPy."""
 
 from __future__ import annotations
 

@@ -112,11 +112,19 @@ def test_the_tables_are_what_the_tool_writes(page: Path) -> None:
     assert done.stdout == page.read_text() + "\n"
 
 
-def test_the_deeper_network_has_learnt_its_training_set_and_its_penalty_is_active() -> None:
-    page = DOCS / "deeper.md"
-    assert "ends at 99.9% of its training images" in page.read_text()
-    assert round(100 * values(page, "vggsnn", "rate", "train_accuracy").mean(), 1) == 99.9
-    with_it, without = (
-        values(page, "vggsnn", a, "weight_norm").mean() for a in ("trt", "step+mse")
-    )
-    assert f"end {1 - with_it / without:.0%} shorter" in page.read_text()
+def share(page: str, study: str, column: str, arm: str = "rate") -> float:
+    return float(values(DOCS / page, study, arm, column).mean())
+
+
+def shorter(page: str, study: str, than: str) -> float:
+    return 1 - share(page, study, "weight_norm", "trt") / share(page, study, "weight_norm", than)
+
+
+def test_what_the_pages_say_of_training_and_of_the_weights() -> None:
+    deeper, time = (" ".join((DOCS / f).read_text().split()) for f in ("deeper.md", "time.md"))
+    assert f"ends at {share('deeper.md', 'vggsnn', 'train_accuracy'):.1%} of its" in deeper
+    assert f"end {shorter('deeper.md', 'vggsnn', 'step+mse'):.0%} shorter" in deeper
+    gap, motion = (share("time.md", s, "train_accuracy") for s in ("gap-4", "motion"))
+    assert f"ends at {gap:.1%} of its training images on `gap-4` and at {motion:.1%} on" in time
+    for study in ("gap-4", "motion"):
+        assert f"end {shorter('time.md', study, 'step'):.0%} shorter than with `step`" in time
