@@ -128,7 +128,10 @@ def test_parts(study: str) -> None:
             assert cell == word + figure(study, d)
 
 
-@pytest.mark.parametrize("study", STUDIES)
+WITH_L2 = [name for name in STUDIES if values(name, "step+mse+l2n", "test_accuracy")]
+
+
+@pytest.mark.parametrize("study", WITH_L2)
 def test_what_is_better_than_trt_and_l2(study: str) -> None:
     head, rows = part(study, "at both endpoints (intervals above 0)?")
     for row in rows:
