@@ -24,7 +24,7 @@ STYLE = {"svg.hashsalt": "tempreg", "font.size": 9, "svg.fonttype": "none"}
 
 
 def draw_parts(studies: dict[str, StudyData], path: Path) -> None:
-    """The main effect of each part, of all studies that have it, at both endpoints, with intervals."""
+    """The main effect of each part, in the studies that have it, with 95% intervals."""
     of = {name: {c: effects(study, c) for c in ENDPOINTS} for name, study in studies.items()}
     parts = [e.part.name for e in next(iter(of.values()))["test_accuracy"]]
     margin = 100 * accuracy_margin(next(iter(studies.values())))
