@@ -4,7 +4,7 @@
 
 A study of docs/study/PAGE.md is docs/study/PAGE/NAME: its study.yaml and results.csv, as `tempreg
 compare` leaves them. The page is words by hand and, between two marks, the tables of its studies,
-whose arms are the same.
+those with the same arms together.
 """
 
 from __future__ import annotations
@@ -56,7 +56,11 @@ def pages() -> list[Path]:
 def page(path: Path, text: str) -> str:
     """The page with its tables as they should be."""
     studies = {p.name: load_study(p) for p in sorted(path.with_suffix("").iterdir())}
-    parts = [differences(studies), penalty(studies), gradients(studies)]
+    groups: dict[tuple[str, ...], Studies] = {}
+    for name, study in studies.items():
+        groups.setdefault(tuple(arm.name for arm in study.arms), {})[name] = study
+    kinds = (differences, penalty, gradients)
+    parts = [kind(group) for group in groups.values() for kind in kinds]
     before, _, after = text.split(MARK)
     tables = "\n".join(filter(None, parts))
     return f"{before}{MARK}\n{tables}\n{MARK}{after}"

@@ -6,6 +6,8 @@ import csv
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +27,11 @@ COLUMNS = {
     "first timestep": "accuracy_t1",
     "train minus test": "generalization_gap",
 }
-GRADIENTS = "at the first timestep over that at the last, in orders of magnitude:"
+GRADIENTS = (
+    "The gradient of the arm's own loss at the first timestep over that at the last, in orders of "
+    "magnitude:"
+)
+DIFFERENCES = "| Study | Measure | `rate`, % |"
 
 
 def values(page: Path, study: str, arm: str, column: str) -> np.ndarray:
@@ -35,12 +41,14 @@ def values(page: Path, study: str, arm: str, column: str) -> np.ndarray:
     return np.array([float(r[column]) for r in sorted(found, key=lambda r: r["replicate"])])
 
 
-def table(page: Path, title: str) -> tuple[list[str], list[list[str]]]:
-    """Behind `title`: the arms of its head, and the rows."""
-    behind = page.read_text().partition(title)[2]
-    lines = behind.strip().split("\n\n")[0].splitlines()
-    head, _, *rows = [line.strip("| ").split(" | ") for line in lines]
-    return [re.findall("`(.+?)` minus", name)[0] for name in head if " minus " in name], rows
+def tables(page: Path, title: str) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Of each table whose head or the text before it begins so: its arms, and its rows."""
+    blocks = page.read_text().split(MARK)[1].strip().split("\n\n")
+    for before, block in pairwise(["", *blocks]):
+        if block.startswith("|") and title in (before, block[: len(title)]):
+            head, _, *rows = [line.strip("| ").split(" | ") for line in block.splitlines()]
+            arms = [re.findall("`(.+?)` minus", name)[0] for name in head if " minus " in name]
+            yield arms, rows
 
 
 def figure(d: np.ndarray, scale: float = 100.0) -> str:
@@ -50,14 +58,14 @@ def figure(d: np.ndarray, scale: float = 100.0) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_difference_is_that_of_scipy(page: Path) -> None:
-    arms, rows = table(page, MARK)
-    assert len(rows) == 4 * len([*page.with_suffix("").iterdir()])
-    for study, measure, base, *cells in rows:
+    found = [(arms, *row) for arms, rows in tables(page, DIFFERENCES) for row in rows]
+    assert len(found) == 4 * len([*page.with_suffix("").iterdir()])
+    for arms, study, measure, base, *cells in found:
         reference = values(page, study, "rate", COLUMNS[measure])
         assert base == f"{100 * reference.mean():.2f}"
-        found = [values(page, study, arm, COLUMNS[measure]) - reference for arm in arms]
-        raw = [float(stats.ttest_1samp(d, 0).pvalue) for d in found]
-        for p, d, cell in zip(multipletests(raw, method="holm")[1], found, cells, strict=True):
+        each = [values(page, study, arm, COLUMNS[measure]) - reference for arm in arms]
+        raw = [float(stats.ttest_1samp(d, 0).pvalue) for d in each]
+        for p, d, cell in zip(multipletests(raw, method="holm")[1], each, cells, strict=True):
             said, word = cell.split(": ")
             assert said == figure(d)
             assert p < 0.05 or word not in ("higher", "lower")
@@ -66,7 +74,7 @@ def test_every_difference_is_that_of_scipy(page: Path) -> None:
 @pytest.mark.parametrize(("name", "studies"), [("networks", 4), ("deeper", 1)])
 def test_the_penalty_alone_leaves_zero_inside(name: str, studies: int) -> None:
     page = DOCS / f"{name}.md"
-    _, rows = table(page, "The penalty alone:")
+    ((_, rows),) = tables(page, "The penalty alone:")
     assert len(rows) == 4 * studies
     for study, measure, cell in rows:
         pair = (values(page, study, arm, COLUMNS[measure]) for arm in ("trt", "step+mse"))
@@ -78,8 +86,9 @@ def test_the_penalty_alone_leaves_zero_inside(name: str, studies: int) -> None:
 
 @pytest.mark.parametrize("page", [p for p in PAGES if GRADIENTS in p.read_text()], ids=str)
 def test_gradients_are_logarithms_of_ratios(page: Path) -> None:
-    arms, rows = table(page, GRADIENTS)
-    for study, *cells in rows:
+    found = [(arms, *row) for arms, rows in tables(page, GRADIENTS) for row in rows]
+    assert len(found) == len([*page.with_suffix("").iterdir()])
+    for arms, study, *cells in found:
         reach = {
             a: np.log10(values(page, study, a, "gradient_first_last")) for a in ("rate", *arms)
         }
@@ -91,12 +100,12 @@ def test_gradients_are_logarithms_of_ratios(page: Path) -> None:
     [("time", ""), ("time", "Where the answer needs time"), ("deeper", "")],
 )
 def test_figures_in_words_are_those_of_the_tables(name: str, readme: str) -> None:
-    _, tables, words = (DOCS / f"{name}.md").read_text().split(MARK)
+    _, published, words = (DOCS / f"{name}.md").read_text().split(MARK)
     if readme:
         words = (ROOT / "README.md").read_text().split(readme)[1].split("\n## ")[0]
     found = re.findall(FIGURE, " ".join(words.split()))
     assert len(found) >= 2
-    assert [one for one in found if one not in tables] == []
+    assert [one for one in found if one not in published] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
