@@ -291,6 +291,8 @@ CASES: tuple[Case, ...] = (
     Case("After training", "a seed beyond 64 bits", "calibrate run --risk 0.1 --seed 9223372036854775808", "--seed must be <="),
     Case("After training", "names in C for another format", "export run --format onnx --prefix net", "--prefix is for c"),
     Case("Studies", "no seeds", f"{OWN.replace('train', 'compare', 1)} --out study --objectives rate,trt --seeds 0", "seeds"),
+    Case("Studies", "epochs of trials, and no trials", f"{OWN.replace('train', 'compare', 1)} --out study --objectives rate,trt --trial-epochs 3", "give --trials, too"),
+    Case("Studies", "short trials that a norm is matched in", f"{OWN.replace('train', 'compare', 1)} --out study --objectives step+trt,step+l2n --trials 2 --trial-epochs 3", "leave --trial-epochs out"),
     Case("Studies", "an arm that isn't there", f"{OWN.replace('train', 'compare', 1)} --out study --objectives rate,trtt", "trtt"),
     Case("Studies", "more seeds than anyone has time for", f"{OWN.replace('train', 'compare', 1)} --out study --objectives rate --seeds 99999999999", "--seeds must be <= 10,000"),
     Case("Studies", "an arm twice", f"{OWN.replace('train', 'compare', 1)} --out study --objectives rate,rate", "rate"),
