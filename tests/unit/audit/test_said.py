@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 import tempreg
 from tempreg.audit import AuditError
+from tempreg.audit.batch import _gap
+from tempreg.audit.check import Audit, Check
 from tests.unit.audit.parts import Apply, Net, inputs, lif
 
 
@@ -70,3 +72,23 @@ def test_parameters_without_values() -> None:
 def test_a_seed_that_cannot_be(seed: int) -> None:
     with pytest.raises(AuditError, match="seed"):
         tempreg.audit(Net(lif=lif()), inputs(), seed=seed)
+
+
+def test_stepwise_says_what_was_compared() -> None:
+    """Of neurons that keep no state between calls: the first timesteps alone, and no pieces."""
+    sentence = audited(lif=lif()).checks["stepwise"].sentence
+    assert sentence == "a pass of the first timesteps alone gives the same as the whole one"
+
+
+def test_how_far_a_sample_s_output_moves_with_the_batch() -> None:
+    """By |2 - 1| + |0 - 0| over |2| + |0|, of the last of four."""
+    beside = torch.tensor([[9.0, 9.0], [9.0, 9.0], [9.0, 9.0], [1.0, 0.0]])
+    assert _gap(torch.tensor([[2.0, 0.0]]), beside) == 0.5
+    assert _gap(torch.tensor([[2.0, 0.0]]), beside[:3]) is None
+    assert _gap(torch.tensor([2.0, 0.0]), beside) is None
+
+
+def test_an_audit_needs_no_tables_of_numbers() -> None:
+    audit = Audit("Net", {"time": Check(True, "", 0.0, "it reads time")})
+    assert audit.as_json()["details"] == []
+    assert audit.passed

@@ -12,11 +12,12 @@ import pytest
 import yaml
 from scipy import stats
 
+from tempreg.options import parse_objective
 from tempreg.report.svg import page_style
 from tempreg.study.page.confirmatory import confirmatory_sentence
 from tempreg.study.page.report import write_study_report
 from tempreg.study.results import StudyData, load_study
-from tempreg.study.statistics.effects import effects
+from tempreg.study.statistics.effects import PARTS, effects
 from tests.study_folder import make_study
 
 ARMS = [
@@ -165,3 +166,18 @@ def test_the_confirmatory_test_is_always_the_same(tmp_path: Path) -> None:
     assert "trt minus rate" in said
     without = load_study(make_study(tmp_path / "other", effects={"rate": 0, "step": 0.01}))
     assert confirmatory_sentence(without) is None
+
+
+def test_what_an_objective_is_without_each_part() -> None:
+    """Of every part: an objective that has it, and the one without; and one that lacks it."""
+    without = [
+        ("step+mse", "rate+mse"), ("anytime+mse", "rate+mse"), ("step+mse", "step"),
+        ("trt", "step+mse"), ("rate+l2n", "rate"), ("step+mse+trt", "step+mse+l2n"),
+        ("step+l2", "step"), ("rate+trt", "rate+l2"), ("step+logit", "step"),
+        ("rate+logit-early", "rate+logit"), ("rate+logit-late", "rate+logit"),
+        ("step+logit-early", "step+logit-late"), ("anytime+kd", "anytime"),
+        ("rate+self", "rate"), ("step+ls", "step"),
+    ]  # fmt: skip
+    for part, (whole, rest) in zip(PARTS, without, strict=True):
+        assert part.without(parse_objective(whole)) == parse_objective(rest), part.name
+        assert part.without(parse_objective("tet")) is None, part.name

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
+from tempreg.study.results import StudyData, load_study
+from tempreg.study.statistics.bootstrap import bootstrap
+from tempreg.study.statistics.items import items_interval
+from tempreg.study.statistics.mixed import mixed_model
+from tempreg.study.statistics.partitions import over_recordings
 from tests.unit.study.page.test_published_long import PAGE, part
 
 PARTITIONS, FOLDS = 4, 5
@@ -54,3 +61,30 @@ def test_intervals_for_other_recordings(place: int) -> None:
         d = table_of(row[0].strip("`"), last=place == 1)
         assert d.shape == (4, 825)
         assert row[place] == figure(d)
+
+
+@pytest.fixture(scope="module")
+def study() -> StudyData:
+    return load_study(PAGE.with_suffix("") / "nmnist")
+
+
+def test_a_partition_without_one_of_its_runs_is_left_out(study: StudyData) -> None:
+    kept = [r for r in study.runs if (r.arm, r.replicate) != ("trt", study.replicates[0])]
+    found = over_recordings(replace(study, runs=kept), "trt", "rate", step=-1)
+    assert found == mixed_model(table_of("trt", last=True)[1:])
+
+
+def test_the_interval_over_runs_and_items_resamples_each_run_s_own_items(study: StudyData) -> None:
+    rows = []
+    with np.load(PAGE.with_suffix("") / "nmnist" / "items.npz") as packed:
+        arms = packed["names"][0].tolist()
+        for run in range(PARTITIONS * FOLDS):
+            count = len(packed[f"items_{run}"])
+            ours, theirs = (
+                np.unpackbits(packed[f"correct_{arms.index(a)}_{run}"], axis=1)[:, :count].mean(0)
+                for a in ("trt", "rate")
+            )
+            rows.append(ours - theirs)
+    overlap = 0.15 / (0.85 * 0.85)  # of the folds' test and training sets
+    wanted = bootstrap(rows, shared_items=False, seed=0, draws=50, overlap=overlap)
+    assert items_interval(study, "trt", "rate", draws=50) == wanted

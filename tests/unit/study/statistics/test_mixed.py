@@ -72,3 +72,11 @@ def test_what_cannot_be_said() -> None:
         mixed_model(np.array([1.0, 2.0]))
     with pytest.raises(ValueError, match="finite table"):
         mixed_model(np.array([[1.0, np.nan]]))
+
+
+def test_two_partitions_and_two_items_are_enough() -> None:
+    for size in [(2, 5), (5, 2)]:
+        found = mixed_model(table(np.random.default_rng(1), *size, (0.1, 0.1, 0.1)))
+        assert found.low < found.mean < found.high
+    for size in [(1, 5), (5, 1)]:
+        assert np.isnan(mixed_model(np.zeros(size)).low)

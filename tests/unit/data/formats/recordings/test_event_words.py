@@ -10,6 +10,7 @@ import pytest
 
 from tempreg.data.errors import DataError
 from tempreg.data.formats.recordings import Recording, read_recording
+from tempreg.data.formats.recordings.recording import checked
 from tests.unit.data.formats.recordings.layouts import aedat3, aedat4, dat, dvs128, same
 
 EVT3 = b"% evt 3.0\n% geometry 64x48\n% end\n"
@@ -197,3 +198,32 @@ def test_aedat_4_with_frames_of_16_bits() -> None:
     found = read_recording(Path(__file__).parents[4] / "data" / "frames_16_bit.aedat4")
     assert same(found, np.array([[1000, 0, 0, 1], [1001, 1, 2, 1], [1002, 2, 4, 1]]))
     assert found.sensor_size == (36, 40)
+
+
+def test_events_before_the_first_upper_time_have_none_and_are_left_out(tmp_path: Path) -> None:
+    event = 1 << 28 | 3 << 22 | 5 << 11 | 4
+    raw = b"% evt 2.0\n% end\n" + struct.pack("<3I", event, 8 << 28 | 7, event)
+    assert same(read(tmp_path, "a.raw", raw), np.array([[7 << 6 | 3, 5, 4, 1]]))
+
+
+def test_words_of_another_kind_are_no_events_whatever_their_lower_half(tmp_path: Path) -> None:
+    kinds = [8 << 28 | 7, 2 << 28 | 1, 1 << 28 | 3 << 22 | 5 << 11 | 4]
+    words = [kinds[0] << 32, kinds[1] << 32 | 0b111, kinds[2] << 32 | 0b101]
+    head = b"% evt 2.1\n% endianness little\n% end\n"
+    found = read(tmp_path, "a.raw", head + struct.pack("<3Q", *words))
+    assert found.t.tolist() == [7 << 6 | 3] * 2
+    assert np.diff(found.x).tolist() == [2]
+
+
+@pytest.mark.parametrize("time", [1e20, float("inf"), float("-inf"), float("nan"), 0.5])
+def test_times_that_are_no_whole_numbers_are_refused(time: float) -> None:
+    zeros = np.zeros(1, np.int64)
+    with pytest.raises(DataError, match="event 0 has t = .*, not a whole number"):
+        checked(Path("a.csv"), np.array([time]), zeros, zeros, zeros, None)
+
+
+@pytest.mark.parametrize("size", [(0, 4), (4, 0), (-1, 4)])
+def test_a_sensor_has_rows_and_columns(size: tuple[int, int]) -> None:
+    none = np.zeros(0, np.int64)
+    with pytest.raises(DataError, match="claims a sensor of"):
+        checked(Path("a.raw"), none, none, none, none, size)
