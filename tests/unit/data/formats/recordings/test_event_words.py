@@ -218,7 +218,7 @@ def test_words_of_another_kind_are_no_events_whatever_their_lower_half(tmp_path:
 @pytest.mark.parametrize("time", [1e20, float("inf"), float("-inf"), float("nan"), 0.5])
 def test_times_that_are_no_whole_numbers_are_refused(time: float) -> None:
     zeros = np.zeros(1, np.int64)
-    with pytest.raises(DataError, match="event 0 has t = .*, not a whole number"):
+    with pytest.raises(DataError, match=r"event 0 has t = .*, not a whole number"):
         checked(Path("a.csv"), np.array([time]), zeros, zeros, zeros, None)
 
 
