@@ -12,6 +12,7 @@ import tempreg
 from tempreg.audit import AuditError
 from tempreg.audit.batch import _gap
 from tempreg.audit.check import Audit, Check
+from tempreg.audit.precision import _relative
 from tests.unit.audit.parts import Apply, Net, inputs, lif
 
 
@@ -92,3 +93,27 @@ def test_an_audit_needs_no_tables_of_numbers() -> None:
     audit = Audit("Net", {"time": Check(True, "", 0.0, "it reads time")})
     assert audit.as_json()["details"] == []
     assert audit.passed
+
+
+def test_a_network_of_one_timestep_a_call_is_called_so() -> None:
+    torch.manual_seed(0)
+    seen: list[torch.Size] = []
+    network = nn.Sequential(nn.Flatten(), nn.Linear(inputs()[0, 0].numel(), 3))
+    network.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    audit = tempreg.audit(network, inputs(), per_step=True)
+    assert audit.settings["one timestep a call"] is True
+    assert "it takes one timestep a call" in audit.checks["stepwise"].sentence
+    assert {len(shape) for shape in seen} == {inputs().ndim - 1}
+
+
+def test_of_a_network_that_draws_precision_isn_t_compared() -> None:
+    drawn = audited(Apply(lambda x: x + torch.rand_like(x)), lif=lif()).checks
+    for name in ("precision", "stepwise"):
+        assert "the network draws random numbers when it is evaluated: not compared" in (
+            drawn[name].sentence
+        )
+
+
+def test_a_difference_is_relative_to_what_it_is_from() -> None:
+    assert _relative(torch.tensor([3.0, 5.0]), torch.tensor([4.0, 4.0])) == 0.25
+    assert _relative(torch.tensor([3.0]), torch.tensor([4.0, 4.0])) == 0.0
