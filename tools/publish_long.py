@@ -28,7 +28,8 @@ from tempreg.study.statistics.effects import Effect, effects
 from tempreg.study.statistics.paired import Paired, holm, mean_sd, paired
 from tempreg.study.statistics.reading import read_difference, within
 
-PAGE = Path(__file__).parents[1] / "docs/study/long.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs/study/long.md"
 PARTS = PAGE.with_suffix("") / "parts.svg"
 TITLES = {"fashion": "Fashion-MNIST", "nmnist": "N-MNIST", "cifar": "CIFAR-10 (JPEG)"}
 """In the order of the page."""
@@ -58,13 +59,16 @@ def main(words: list[str]) -> None:
 
 
 def publish(source: Path, target: Path) -> None:
-    """Copy what is kept, and pack the items; of the folder that a command names, its last part."""
+    """Copy what is kept, and pack the items; of the folder that a command names, its last part,
+    and of one of data that lies beside the checkout, where it lies from there."""
     write_study_report(source)
     target.mkdir(parents=True, exist_ok=True)
     for name in KEPT:
         shutil.copyfile(source / name, target / name)
+    beside = f"{ROOT.parent}/"
     for name in ("study.yaml", "report.html"):
         text = (target / name).read_text(encoding="utf-8").replace(f"{source.parent}/", "")
+        text = text.replace(beside, "../")
         write_text(target / name, re.sub(r"(--out\s+)[^\s<&]*/", r"\1", text))
     write_packed(load_study(source), target)
 
