@@ -251,8 +251,6 @@ def make_plan(source: str, base: RunConfig, arms: list[Arm], seeds: int, **optio
             f"{', '.join(arm.name for arm in arms)}"
         )
     check_settings_fit(plan)
-    if plan.trial_epochs is not None:
-        _check_short_trials(plan)
     if plan.search and not any(plan.candidates(arm) for arm in plan.arms):
         raise ConfigError("--search finds nothing to try: give --trials, and arms that read it")
     return plan
@@ -271,6 +269,8 @@ def _check_short_trials(plan: Plan) -> None:
 
 def check_settings_fit(plan: Plan) -> None:
     """ConfigError where the settings of a run or a trial don't fit together."""
+    if plan.trial_epochs is not None:
+        _check_short_trials(plan)
     for run in (*plan.runs(Path(), {}), *plan.trial_runs(Path())):
         plan.config(run)
 

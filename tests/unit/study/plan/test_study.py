@@ -12,7 +12,7 @@ from tempreg.config import PRESETS, ConfigError, config_to_dict
 from tempreg.files import write_json
 from tempreg.study.driver import decided
 from tempreg.study.plan.arms import parse_arm, parse_arms, swept
-from tempreg.study.plan.growing import check_folder, write_plan
+from tempreg.study.plan.growing import Asked, check_folder, grown, write_plan
 from tempreg.study.plan.plan import (
     TRIAL_SEED,
     Plan,
@@ -101,6 +101,9 @@ def test_trials_may_be_shorter_than_runs_and_that_is_kept(tmp_path: Path) -> Non
         plan("rate", trial_epochs=3)
     with pytest.raises(ConfigError, match=r"arm step\+l2n is matched .* of step\+trt"):
         plan("step+trt,step+l2n", trials=2, trial_epochs=3)
+    begun = plan("rate,step+trt", trials=2, trial_epochs=3)
+    with pytest.raises(ConfigError, match="leave --trial-epochs out"):
+        grown(begun, tmp_path, Asked(added=tuple(parse_arms("step+l2n"))))
 
 
 def test_a_search_fills_its_ranges_alike_for_all_arms_that_read_them() -> None:
