@@ -171,9 +171,10 @@ def closest(reached: Mapping[float, float], norm: float) -> tuple[float, float]:
 
 
 def paired(arm: Arm, arms: Sequence[Arm]) -> Arm | None:
-    """The arm with TRT's penalty in the place of this one's "l2n", and all else alike."""
+    """The arm with TRT's penalty in the place of this one's "l2n", and all else alike; None where
+    the strength of that L2 is given."""
     mine = parse_objective(str(arm.changes["objective.name"]))
-    if mine.penalty != "l2n":
+    if mine.penalty != "l2n" or "objective.l2" in arm.changes:
         return None
     for other in arms:
         theirs = parse_objective(str(other.changes["objective.name"]))

@@ -101,6 +101,8 @@ def test_trials_may_be_shorter_than_runs_and_that_is_kept(tmp_path: Path) -> Non
         plan("rate", trial_epochs=3)
     with pytest.raises(ConfigError, match=r"arm step\+l2n is matched .* of step\+trt"):
         plan("step+trt,step+l2n", trials=2, trial_epochs=3)
+    given = plan("step+trt,step+l2n@l2=1e-3", trials=2, trial_epochs=3)
+    assert {*given.candidates(given.arms[1])[0]} == {"optimizer.lr"}
     begun = plan("rate,step+trt", trials=2, trial_epochs=3)
     with pytest.raises(ConfigError, match="leave --trial-epochs out"):
         grown(begun, tmp_path, Asked(added=tuple(parse_arms("step+l2n"))))
