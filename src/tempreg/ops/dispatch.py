@@ -136,9 +136,11 @@ def lif(
     0-d tensor; x and v0 on one device. ValueError or TypeError say which of these does not hold.
     Without `last` the potential is None, and isn't written where that costs something.
     """
-    short = v0 is None and not last and lif_short.is_short(x, tau)
-    if short and resolve_backend(backend, "cpu") == "compiled":
-        return lif_short.spikes(x, float(tau), spec, _MODULES[backend, "cpu"]), None
+    if v0 is None and not last and lif_short.is_short(x, tau):
+        resolve_backend(backend, "cpu")
+        in_c = _MODULES.get((backend, "cpu"))
+        if in_c is not None and getattr(in_c, "SHORT", False):
+            return lif_short.spikes(x, float(tau), spec, in_c), None
     if x.dtype not in DTYPES:
         raise TypeError(
             f"the input current must be a floating-point tensor of 16, 32 or 64 bits, got {x.dtype}"

@@ -24,6 +24,9 @@ from tempreg.ops.spec import LIFSpec, split_tau
 PLAIN = True
 """x may have half precision, v0 may be None for zeros, tau a number; see `dispatch.lif`."""
 
+SHORT = True
+"""A small layer may go the way of `lif_short`, to the same kernels."""
+
 _library = torch.library.Library("tempreg", "DEF")
 _SPEC = "float v_threshold, float? v_reset, int surrogate, float surrogate_param, bool detach"
 _library.define(
