@@ -192,3 +192,21 @@ def test_the_page_is_what_the_tool_writes() -> None:
     if done.returncode:
         pytest.fail(done.stderr)
     assert done.stdout == PAGE.read_text() + "\n"
+
+
+def test_what_was_chosen_on_images_with_augmentation() -> None:
+    chosen = json.loads((PAGE.with_suffix("") / "cifar" / "chosen.json").read_text())
+    text = " ".join(PAGE.read_text().split())
+    assert "`rate`, `rate+mse` and `step+mse` chose 16e-3" in text
+    assert [chosen[arm] for arm in ("rate", "rate+mse", "step+mse")] == [
+        {"optimizer.lr": 0.016}
+    ] * 3
+    assert chosen["trt"] == {"objective.lam": 1e-3}
+    assert chosen["step+logit"] == {"objective.logit_lam": 0.005}
+    ours, theirs = (values("cifar", arm, "weight_norm") for arm in ("trt", "step+mse"))
+    apart = 1 - np.mean([ours[r] / theirs[r] for r in ours])
+    assert f"weights of `trt` end {apart:.0%} shorter than those of `step+mse`" in text
+    of_rate = [100 * np.mean([*values("cifar", "rate", c).values()]) for c in COLUMNS.values()][3:]
+    assert (
+        f"ends at {of_rate[0]:.2f}% of its training images, and the gap is {of_rate[1]:.2f}" in text
+    )
