@@ -103,7 +103,7 @@ class VGGSNN(PlainNetwork):
     """64, 128 P, 256, 256 P, 512, 512 P, 512, 512 P (Deng et al. 2022), or narrower.
 
     Args:
-        width: channels of the first layer, to which the others keep their proportions, >= 1; see
+        width: channels of the first layer, to which the others keep their proportions, >= 8; see
             `PlainNetwork` for the rest.
     """
 
