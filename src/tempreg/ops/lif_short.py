@@ -8,6 +8,8 @@ computes what `lif_c` computes, by the same kernels, bit for bit.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import threading
 from types import ModuleType
 from typing import Any, final
@@ -15,15 +17,13 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from tempreg.ops import cbuild
 from tempreg.ops.ckernel import ELEMENTS, PARALLEL_FROM, by_address, threads_for
 from tempreg.ops.lif_autograd import LIFBackward
-from tempreg.ops.mapping import alone
+from tempreg.ops.mapping import alone, direct
 from tempreg.ops.spec import LIFSpec
 
 MOST = 131_072
 """Elements up to which a layer is short."""
-_BLOCK = cbuild.DEFINED["MOST_BLOCK"]
 
 
 @final
@@ -36,7 +36,6 @@ class _Room(threading.local):
 
 
 _ROOM = _Room()
-_ZEROS = {dtype: torch.zeros((), dtype=dtype, device="cpu") for dtype in ELEMENTS}
 
 
 def is_short(x: Tensor, tau: Tensor | float) -> bool:
@@ -55,19 +54,27 @@ def is_short(x: Tensor, tau: Tensor | float) -> bool:
 def spikes(x: Tensor, tau: float, spec: LIFSpec, general: ModuleType) -> Tensor:
     """Spikes [T, *N] of x, which `is_short`; `general` is `lif_c`, for when others look on."""
     if torch.is_grad_enabled():
-        made: Tensor = _ShortLIF.apply(x, tau, spec, general)
+        made: Tensor = _SHORT_LIF(x, tau, spec, general)
         return made
     return _forward(x, tau, spec)
 
 
 def _forward(x: Tensor, tau: float, spec: LIFSpec) -> Tensor:
-    made, dtype, steps = torch.empty_like(x), x.dtype, len(x)
-    neurons, zero, room = x.numel() // steps, _ZEROS[dtype].data_ptr(), _ROOM.places[dtype]
-    layer = (tau, spec.v_threshold, spec.v_reset or 0.0, spec.v_reset is None)
-    given = (x.data_ptr(), neurons, zero, 0, made.data_ptr(), room)
-    run = by_address("lif", "lif_forward", dtype)
-    run(*given, steps, neurons, *layer, _threads(x, neurons))
+    made, dtype, steps = torch.empty_like(x), x.dtype, x.shape[0]
+    neurons = x.numel() // steps
+    run = by_address("lif", "short_forward", dtype)
+    places = x.data_ptr(), made.data_ptr(), _ROOM.places[dtype]
+    run(*places, steps, neurons, _layer(tau, spec), _threads(x, neurons))
     return made
+
+
+@functools.lru_cache(maxsize=1024)
+def _layer(tau: float, spec: LIFSpec) -> Any:
+    """What the kernel knows of a layer, in one piece: each argument of a call takes its time."""
+    v_threshold, v_reset, surrogate, param, detach = spec.coded
+    soft = v_reset is None
+    numbers = tau, v_threshold, v_reset or 0.0, param, soft, surrogate, detach
+    return (ctypes.c_double * len(numbers))(*numbers)
 
 
 def _threads(x: Tensor, neurons: int) -> int:
@@ -91,13 +98,12 @@ class _ShortLIF(torch.autograd.Function):
         if torch.is_grad_enabled() or not alone(gs):  # for someone who maps or differentiates it
             seen = (gs, None, x, None, tau, spec, general, False, None)
             return LIFBackward.apply(*seen)[0], None, None, None
-        gs, gx, dtype, steps = gs.contiguous(), torch.empty_like(x), x.dtype, len(x)
-        neurons, zero, room = x.numel() // steps, _ZEROS[dtype].data_ptr(), _ROOM.places[dtype]
-        v_threshold, v_reset, surrogate, param, detach = spec.coded
-        threads = _threads(x, neurons)
-        given = (gs.data_ptr(), zero, 0, x.data_ptr(), neurons, zero, 0)
-        made = (room, min(_BLOCK, -(-neurons // threads)), gx.data_ptr(), None, None)
-        layer = (tau, v_threshold, v_reset or 0.0, param, v_reset is None, surrogate, detach)
-        run = by_address("lif", "lif_backward", dtype)
-        run(*given, *made, steps, neurons, *layer, threads)
+        gs, gx, dtype, steps = gs.contiguous(), torch.empty_like(x), x.dtype, x.shape[0]
+        neurons = x.numel() // steps
+        run = by_address("lif", "short_backward", dtype)
+        places = gs.data_ptr(), x.data_ptr(), gx.data_ptr(), _ROOM.places[dtype]
+        run(*places, steps, neurons, _layer(tau, spec), _threads(x, neurons))
         return gx, None, None, None
+
+
+_SHORT_LIF = direct(_ShortLIF)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
@@ -62,9 +63,11 @@ def alone(*tensors: Tensor | None) -> bool:
 
 
 def _is_plain(x: Tensor) -> bool:
-    """Whether x has its numbers in memory, unlike what `is_grads_batched` of autograd makes."""
-    batched = torch._C._functorch.is_legacy_batchedtensor(x)
-    return type(x) in (Tensor, torch.nn.Parameter) and not batched
+    """Whether x has its numbers in memory, unlike what `is_grads_batched` of autograd makes, and
+    what outlived the transform that made it."""
+    functorch = torch._C._functorch
+    wrapped = functorch.is_legacy_batchedtensor(x) or functorch.is_functorch_wrapped_tensor(x)
+    return type(x) in (Tensor, torch.nn.Parameter) and not wrapped
 
 
 def call(function: type[torch.autograd.Function], x: Tensor, *others: Any) -> Any:
@@ -73,11 +76,17 @@ def call(function: type[torch.autograd.Function], x: Tensor, *others: Any) -> An
         return function.apply(x, *others)
     if not torch.is_grad_enabled():
         return function.forward(x, *others)
-    return _quick(function).apply(x, *others)
+    return _quick(function)(x, *others)
+
+
+def direct(function: type[torch.autograd.Function]) -> Callable[..., Any]:
+    """`function.apply` for tensors that are `alone`: without its questions about transforms."""
+    apply: Callable[..., Any] = super(torch.autograd.Function, function).apply  # type: ignore[misc]
+    return apply
 
 
 @functools.cache
-def _quick(function: type[torch.autograd.Function]) -> type[torch.autograd.Function]:
+def _quick(function: type[torch.autograd.Function]) -> Callable[..., Any]:
     """The same function in the form that functorch can't map, and that binds no arguments."""
 
     def forward(ctx: Any, *inputs: Any) -> Any:
@@ -86,7 +95,7 @@ def _quick(function: type[torch.autograd.Function]) -> type[torch.autograd.Funct
         return output
 
     methods = {"forward": staticmethod(forward), "backward": staticmethod(function.backward)}
-    return type(function.__name__, (torch.autograd.Function,), methods)
+    return direct(type(function.__name__, (torch.autograd.Function,), methods))
 
 
 def one_by_one(

@@ -74,7 +74,9 @@ KINDS: dict[str, dict[str, Any]] = {
 @needs_compiler
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(1, 1), (3, 5, 9), (2, 40_000), (40_000, 2), (8, 16_384)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (3, 5, 9), (2, 40_000), (40_000, 2), (8, 16_384), (20, 1_500)]
+)
 def test_a_small_layer_goes_the_short_way_to_the_same_bits(
     shape: tuple[int, ...], dtype: torch.dtype, kind: str
 ) -> None:
@@ -101,6 +103,21 @@ def test_the_short_way_back_is_mapped_and_refuses_a_second_derivative() -> None:
     (first,) = torch.autograd.grad(spikes, x, upstream[0], create_graph=True)
     with pytest.raises(RuntimeError, match="can be differentiated once"):
         first.sum().backward()
+
+
+@needs_compiler
+@pytest.mark.parametrize("gradients", [True, False])
+def test_what_outlived_a_transform_is_unwrapped(*, gradients: bool) -> None:
+    kept: list[Tensor] = []
+
+    def keeping(x: Tensor) -> Tensor:
+        kept.append(x.clone())
+        return x.sum()
+
+    torch.func.grad(keeping)(torch.randn(4, 8))
+    with torch.set_grad_enabled(gradients):
+        spikes = tempreg.LIF()(kept[0])
+    assert spikes.sum() == tempreg.LIF()(torch.tensor(kept[0].tolist())).sum()
 
 
 @needs_compiler

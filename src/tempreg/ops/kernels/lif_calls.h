@@ -79,3 +79,23 @@ void NAME(lif_backward)(const STORED *gs, const REAL *gv, int64_t gv_step, const
         }
     }
 }
+
+/* A small layer from a state of zeros, of whose states nobody asks for: room is for `lif_forward`'s
+ * v, and for `lif_backward`'s scratch. layer has tau, v_threshold, v_reset, the surrogate's
+ * parameter, and 0 or 1, the surrogate and 0 or 1 for the kind of reset and a detached one. */
+void NAME(short_forward)(const STORED *x, STORED *s, REAL *room, int64_t T, int64_t N,
+                         const double *layer, int threads) {
+    const REAL zero = 0;
+    NAME(lif_forward)(x, N, &zero, 0, s, room, T, N, layer[0], layer[1], layer[2], (int)layer[4],
+                      threads);
+}
+
+void NAME(short_backward)(const STORED *gs, const STORED *x, STORED *gx, REAL *room, int64_t T,
+                          int64_t N, const double *layer, int threads) {
+    const REAL zero = 0;
+    int64_t block = (N + threads - 1) / threads;
+    if (T > STRIP_STEPS && block > 512) block = 512; /* whose potentials a level-1 cache holds */
+    NAME(lif_backward)(gs, &zero, 0, x, N, &zero, 0, room, block, gx, 0, 0, T, N, layer[0],
+                       layer[1], layer[2], layer[3], (int)layer[4], (int)layer[5], (int)layer[6],
+                       threads);
+}
