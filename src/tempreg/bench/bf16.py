@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tempreg.bench.alone import alone as in_a_process
 from tempreg.bench.alone import measures_memory, peak_bytes
 from tempreg.bench.measure import alternate
+from tempreg.bench.memory import GIVEN_BACK
 from tempreg.bench.networks import SETTINGS, inputs, network
 from tempreg.bench.results import Results
 from tempreg.objectives import TRTLoss
@@ -56,8 +57,18 @@ def _steps(results: Results, name: str) -> None:
     results.times(where, times, FULL)
     results.times(where, {kind: times[kind] for kind in (HALF, RELU)}, RELU)
     del works
-    for batch in (setting.batch, 4 * setting.batch) if measures_memory() else ():
-        peak = {kind: in_a_process("bf16", name, kind, str(batch)) for kind in (FULL, HALF, RELU)}
+    if measures_memory():
+        _peaks(results, name)
+
+
+def _peaks(results: Results, name: str) -> None:
+    """Peak memory of each, of the setting's batch and of one four times as large."""
+    setting = SETTINGS[name]
+    for batch in (setting.batch, 4 * setting.batch):
+        peak = {
+            kind: in_a_process("bf16", name, kind, str(batch), environment=GIVEN_BACK)
+            for kind in (FULL, HALF, RELU)
+        }
         where = f"{name}, T {setting.steps}, batch {batch}, training step"
         results.values("peak memory", where, peak, FULL, "bytes")
 
