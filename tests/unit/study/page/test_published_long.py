@@ -203,9 +203,18 @@ def test_what_was_chosen_on_images_with_augmentation() -> None:
     ] * 3
     assert chosen["trt"] == {"objective.lam": 1e-3}
     assert chosen["step+logit"] == {"objective.logit_lam": 0.005}
-    ours, theirs = (values("cifar", arm, "weight_norm") for arm in ("trt", "step+mse"))
-    apart = 1 - np.mean([ours[r] / theirs[r] for r in ours])
-    assert f"weights of `trt` end {apart:.0%} shorter than those of `step+mse`" in text
+    assert chosen["step+mse+l2"] == {"objective.lam": 1e-3}
+
+    def beside(arm: str, other: str) -> float:
+        ours, theirs = (values("cifar", name, "weight_norm") for name in (arm, other))
+        return float(np.mean([ours[r] / theirs[r] for r in ours]) - 1)
+
+    shorter = -beside("trt", "step+mse"), -beside("trt", "step+mse-half")
+    assert f"weights of `trt` end {shorter[0]:.0%} shorter than those of `step+mse`" in text
+    assert f"beside it the weights of `trt` end {shorter[1]:.0%} shorter" in text
+    longer, less = beside("step+mse+l2", "trt"), -beside("step+mse+l2n", "trt")
+    assert f"same trials, and ends {longer:.0%} longer than `trt`" in text
+    assert f"not chosen for accuracy, and ends {less:.0%} shorter" in text
     of_rate = [100 * np.mean([*values("cifar", "rate", c).values()]) for c in COLUMNS.values()][3:]
     assert (
         f"ends at {of_rate[0]:.2f}% of its training images, and the gap is {of_rate[1]:.2f}" in text
