@@ -89,10 +89,10 @@ def test_bf16_gradients_are_near_those_of_float32() -> None:
     for name, most in (("tiny", 0.1), ("csnn", 0.5)):
         full, half = (
             torch.cat([g.flatten() for g in bf16.training_step(name, kind)()])
-            for kind in (False, True)
+            for kind in (bf16.FULL, bf16.HALF)
         )
         assert full.norm() > 0
         assert 0 < float((half - full).norm() / full.norm()) < most
         assert float(torch.cosine_similarity(half, full, dim=0)) > 0.9
-        again = torch.cat([g.flatten() for g in bf16.training_step(name, True)()])
+        again = torch.cat([g.flatten() for g in bf16.training_step(name, bf16.HALF)()])
         assert torch.equal(again, half)
