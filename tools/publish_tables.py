@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tempreg.files import write_text
@@ -30,6 +30,8 @@ MEASURES = {
     "first timestep": "accuracy_t1",
     "train minus test": "generalization_gap",
 }
+HALF = "-bf16"
+"""How an arm in bf16 is called, after the same in float32."""
 Studies = dict[str, StudyData]
 
 
@@ -59,8 +61,11 @@ def page(path: Path, text: str) -> str:
     groups: dict[tuple[str, ...], Studies] = {}
     for name, study in studies.items():
         groups.setdefault(tuple(arm.name for arm in study.arms), {})[name] = study
-    kinds = (differences, penalty, gradients)
-    parts = [kind(group) for group in groups.values() for kind in kinds]
+    parts = [
+        kind(group)
+        for names, group in groups.items()
+        for kind in ((rounded,) if _in_bf16(names) else (differences, penalty, gradients))
+    ]
     before, _, after = text.split(MARK)
     tables = "\n".join(filter(None, parts))
     return f"{before}{MARK}\n{tables}\n{MARK}{after}"
@@ -90,16 +95,48 @@ def _differences(name: str, study: StudyData) -> Iterator[list[str]]:
         yield [name, measure, f"{100 * base:.2f}", *cells]
 
 
+def _in_bf16(names: Iterable[str]) -> dict[str, str]:
+    """The arms that are another one in bf16, and that."""
+    return {name: name.removesuffix(HALF) for name in names if name.endswith(HALF)}
+
+
+def rounded(studies: Studies) -> str:
+    """Every arm in bf16 minus the same in float32; not adjusted."""
+    pairs = _in_bf16(_others(studies))
+    head = ["Study", "Measure", *(f"`{half}` minus `{full}`" for half, full in pairs.items())]
+    rows = []
+    for name, study in studies.items():
+        margin = equality_margin(study)
+        for measure, column in MEASURES.items():
+            cells = []
+            for half, full in pairs.items():
+                d = study.differences(half, full, column)
+                test, equal = paired(d), tost(d, margin)
+                cells.append(f"{_points(test)}: {read_difference(test, equal, margin)}")
+            rows.append([name, measure, *cells])
+    return _table(head, rows)
+
+
 def penalty(studies: Studies) -> str:
-    """What TRT's penalty adds to `step+mse`, by study; not adjusted. "" without that arm."""
-    if "step+mse" not in _others(studies):
-        return ""
-    rows = [
-        [name, measure, _points(paired(study.differences("trt", "step+mse", column)))]
-        for name, study in studies.items()
-        for measure, column in MEASURES.items()
-    ]
-    return "The penalty alone:\n\n" + _table(["Study", "Measure", "`trt` minus `step+mse`"], rows)
+    """What TRT's penalty adds to `step+mse`, and what a strong one adds to the published one, by
+    study; not adjusted. "" without these arms."""
+    found = _others(studies)
+    pairs = {
+        "The penalty alone": ("trt", "step+mse"),
+        "The penalty, 100 times as strong": ("strong-trt", "trt"),
+    }
+    parts = []
+    for title, (arm, other) in pairs.items():
+        if not {arm, other} <= {*found}:
+            continue
+        rows = [
+            [name, measure, _points(paired(study.differences(arm, other, column)))]
+            for name, study in studies.items()
+            for measure, column in MEASURES.items()
+        ]
+        head = ["Study", "Measure", f"`{arm}` minus `{other}`"]
+        parts.append(f"{title}:\n\n{_table(head, rows)}")
+    return "\n".join(parts)
 
 
 def gradients(studies: Studies) -> str:
