@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.weightstats import DescrStatsW
 
 from tests.unit.study.page.published import ROOT
 from tests.unit.study.page.published_pages import FIGURE
@@ -73,6 +74,21 @@ def test_every_difference_is_that_of_scipy(page: Path) -> None:
             assert p < 0.05 or word not in ("higher", "lower")
 
 
+def test_bf16_beside_float32_is_that_of_statsmodels() -> None:
+    page = DOCS / "precision.md"
+    ((arms, rows),) = tables(page, "| Study | Measure | `rate-bf16`")
+    assert arms == ["rate-bf16", "trt-bf16"]
+    assert len(rows) == 4 * len([*page.with_suffix("").iterdir()])
+    for study, measure, *cells in rows:
+        for arm, cell in zip(arms, cells, strict=True):
+            pair = (values(page, study, a, COLUMNS[measure]) for a in (arm, arm[: -len("-bf16")]))
+            d = np.subtract(*pair)
+            said, word = cell.split(": ")
+            assert said == figure(d)
+            equal = DescrStatsW(d).ttost_mean(-0.005, 0.005)[0] < 0.05
+            assert (word == "no relevant difference") == equal
+
+
 @pytest.mark.parametrize(("name", "studies"), [("networks", 4), ("deeper", 1)])
 def test_the_penalty_alone_leaves_zero_inside(name: str, studies: int) -> None:
     page = DOCS / f"{name}.md"
@@ -108,7 +124,7 @@ def test_gradients_are_logarithms_of_ratios(page: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "readme"),
-    [("time", ""), ("time", "Where the answer needs time"), ("deeper", "")],
+    [("time", ""), ("time", "Where the answer needs time"), ("deeper", ""), ("precision", "")],
 )
 def test_figures_in_words_are_those_of_the_tables(name: str, readme: str) -> None:
     _, published, words = (DOCS / f"{name}.md").read_text().split(MARK)
@@ -130,6 +146,12 @@ def test_the_tables_are_what_the_tool_writes(page: Path) -> None:
     if done.returncode:
         pytest.fail(done.stderr)
     assert done.stdout == page.read_text() + "\n"
+
+
+def test_bf16_was_compared_where_nothing_was_left_to_learn() -> None:
+    text = " ".join((DOCS / "precision.md").read_text().split())
+    trained = share("precision.md", "fashion", "train_accuracy")
+    assert f"`rate` ends at {trained:.1%} of its training images" in text
 
 
 def share(page: str, study: str, column: str, arm: str = "rate") -> float:
