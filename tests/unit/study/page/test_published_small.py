@@ -106,6 +106,7 @@ def test_what_a_stronger_penalty_adds_is_that_of_scipy() -> None:
     page = DOCS / "time.md"
     ((arms, rows),) = tables(page, "The penalty, 100 times as strong:")
     assert arms == ["strong-trt"]
+    assert len(rows) == 4 * 4
     for study, measure, cell in rows:
         pair = (values(page, study, arm, COLUMNS[measure]) for arm in ("strong-trt", "trt"))
         assert cell == figure(np.subtract(*pair))
