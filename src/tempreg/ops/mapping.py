@@ -87,7 +87,7 @@ def direct(function: type[torch.autograd.Function]) -> Callable[..., Any]:
 
 @functools.cache
 def _quick(function: type[torch.autograd.Function]) -> Callable[..., Any]:
-    """`apply` of the same function in the form that functorch can't map, which binds no arguments."""
+    """`apply` of the same function as functorch can't map it, which binds no arguments."""
 
     def forward(ctx: Any, *inputs: Any) -> Any:
         output = function.forward(*inputs)
