@@ -15,10 +15,11 @@ import argparse
 import csv
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,10 @@ SMALL = [
     *DATA, "--num-steps", "2", "--model.channels", "[4]", "--batch-size", "8", "--device", "cpu",
     "--augment.shift", "1",
 ]  # fmt: skip
+EVENTS = [
+    "train", "nmnist-trt", "--data.name", "event-folder", "--epochs", "1", "--num-steps", "2",
+    "--model.channels", "[4]", "--batch-size", "256", "--device", "cpu",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,14 @@ class Part:
 
     `counted` is a function, as "module:object.name": a call of it is a step. What it writes is in
     the files `written`, which are log files and metrics. `before` calls only look at the files.
+    `fed` is what its standard input gets, in pieces.
     """
 
     words: list[str]
     counted: str
     written: str = "nothing"
     before: int = 0
+    fed: Callable[[], Iterator[bytes]] | None = None
 
 
 def parts(steps: int) -> dict[str, Part]:
@@ -59,14 +66,21 @@ def parts(steps: int) -> dict[str, Part]:
     epochs = "7"  # of batches of 8
     train = ["nmnist-trt", *SMALL, "--epochs", epochs, "--out"]
     files = ["images/0.png"] * steps
+
+    def trained(name: str, *more: str) -> Part:
+        place = name.replace(" ", "-")
+        step = "tempreg.training.loop:Trainer._step"
+        return Part(["train", *train, place, *more], step, f"{place}/metrics.jsonl")
+
     return {
-        "train": Part(
-            ["train", *train, "long"], "tempreg.training.loop:Trainer._step", "long/metrics.jsonl"
+        "train": trained("long"),
+        "train, 1 worker": trained("read ahead", "--workers", "1"),
+        "train, layers again": trained("layers", "--recompute", "layers"),
+        "train, time again": trained(
+            "time", "--recompute", "time", "--num-steps", "8", "--model.norm", "none"
         ),
-        "train, 1 worker": Part(
-            ["train", *train, "read-ahead", "--workers", "1"],
-            "tempreg.training.loop:Trainer._step", "read-ahead/metrics.jsonl",
-        ),
+        "train, truncated": trained("truncated", "--truncate", "2", "--num-steps", "8"),
+        "train, bf16": trained("bf16", "--precision", "bf16-mixed"),
         "compare": Part(
             ["compare", "nmnist-trt", *SMALL, "--epochs", "2", "--objectives", "rate", "--seeds",
              str(max(1, steps // 50)), "--jobs", "1", "--analyses", "none", "--out", "study"],
@@ -92,17 +106,35 @@ def parts(steps: int) -> dict[str, Part]:
         "predict": Part(
             ["predict", "run", *files], "tempreg.data.single:Reading.read",
         ),
+        "predict, until sure": Part(
+            ["predict", "run", *files, "--until", "0.9"], "tempreg.data.single:Reading.read",
+        ),
+        "predict, an hour's events": Part(
+            ["predict", "events-run", "--stream", "-", "--sample-ms", "100"],
+            "tempreg.cli.events_in:Lines.events", fed=hour_of_events,
+        ),
+        "data cut": Part(
+            ["data", "cut", "events", "--ms", "1", "--to", "pieces"],
+            "tempreg.data.cut:read_recording",
+        ),
         "data check": Part(
             ["data", "check", "event-folder", "--data", "events"],
             "tempreg.data.formats.recordings:read_recording",
         ),
         "frames of events": Part(
-            ["train", "nmnist-trt", "--data.name", "event-folder", "--data", "events", "--out",
-             "converted", "--epochs", "1", "--num-steps", "2", "--model.channels", "[4]",
-             "--batch-size", "256", "--device", "cpu"],
+            [*EVENTS, "--data", "events", "--out", "converted"],
             "tempreg.data.formats.recordings:read_recording", before=3 * steps,
         ),
     }  # fmt: skip
+
+
+def hour_of_events() -> Iterator[bytes]:
+    """36 million lines, ten thousand a second of their time, in pieces of a second."""
+    rng = np.random.default_rng(0)
+    for second in range(3600):
+        t = second * 1_000_000 + np.arange(10_000) * 100
+        events = np.stack([t, *rng.integers(0, 12, (2, 10_000)), rng.integers(0, 2, 10_000)], 1)
+        yield "\n".join(f"{t} {x} {y} {p}" for t, x, y, p in events.tolist()).encode() + b"\n"
 
 
 def prepare(folder: Path, steps: int) -> None:
@@ -121,6 +153,9 @@ def prepare(folder: Path, steps: int) -> None:
         t, rest = np.sort(rng.integers(0, 9999, 50)), rng.integers(0, 12, (2, 50))
         np.save(place / f"{i}.npy", np.stack([t, *rest, rng.integers(0, 2, 50)], axis=1))
     words = ["train", "nmnist-trt", *SMALL, "--epochs", "1", "--out", "run"]
+    subprocess.run([sys.executable, "-m", "tempreg", *words], cwd=folder, check=True)
+    shutil.copytree(folder / "events", folder / "few", ignore=lambda _, names: names[60:])
+    words = [*EVENTS, "--data", "few", "--out", "events-run"]
     subprocess.run([sys.executable, "-m", "tempreg", *words], cwd=folder, check=True)
 
 
@@ -190,6 +225,18 @@ def table(known: dict[str, Part], rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def run(words: list[str], fed: Callable[[], Iterator[bytes]] | None, **where: Any) -> None:
+    """A process that is to end well, and what its standard input gets."""
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, **where
+    ) as child:
+        assert child.stdin is not None
+        for piece in fed() if fed else ():
+            child.stdin.write(piece)
+    if child.returncode:
+        raise SystemExit(f"{' '.join(words)} ended with {child.returncode}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", nargs="*")
@@ -215,10 +262,8 @@ def main() -> int:
             environment = {**os.environ, "TEMPREG_CACHE_DIR": str(folder / "cache")}
             if known[part].words[0] in huge_pages.COMMANDS:  # as they begin themselves
                 environment[huge_pages.TUNABLES] = f"{huge_pages.TUNABLE}=1"
-            subprocess.run(
-                [*script, "--steps", str(args.steps), "--child", str(out)],
-                cwd=folder, check=True, stdout=subprocess.DEVNULL, env=environment,
-            )  # fmt: skip
+            child = [*script, "--steps", str(args.steps), "--child", str(out)]
+            run(child, known[part].fed, cwd=folder, env=environment)
             rows = [row for row in rows if row["part"] != part] + read(out)
             write(CSV, rows)
             print(part, round(growth(settled(known[part], read(out))), 4), flush=True)

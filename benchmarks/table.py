@@ -3,8 +3,10 @@
     python benchmarks/table.py [FILE.csv ...] [--check]
 
 A table stands between the lines `<!-- table: PART, MEASURE -->` and `<!-- end -->`, and has every
-row of that part and measure. With --check nothing is written; exit code 1 says that the page and
-the files differ. Without a file its tables say that nothing was measured.
+row of that part and measure. Between `<!-- before: PART, MEASURE -->` and `<!-- end -->` each ratio
+stands beside the one that before.csv has for it, the same benchmark of an earlier version. With
+--check nothing is written; exit code 1 says that the page and the files differ. Without a file its
+tables say that nothing was measured.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tempreg.bench.results import read
@@ -21,7 +24,8 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 FILES = ("cpu.csv", "own.csv", "gpu.csv")
 RESULTS = [ROOT / "benchmarks" / "results" / name for name in FILES]
-TABLE = re.compile(r"(<!-- table: (\w+), ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BEFORE = ROOT / "benchmarks" / "results" / "before.csv"
+TABLE = re.compile(r"(<!-- (table|before): (\w+), ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NOTHING = "Not measured yet.\n"
 
 
@@ -70,13 +74,35 @@ def table(rows: list[dict[str, str]]) -> str:
     return f"| {' | '.join(head)} |\n{rule}{body}{note}.\n"
 
 
-def filled(page: str, rows: list[dict[str, str]]) -> str:
+def beside(earlier: Sequence[dict[str, str]], rows: list[dict[str, str]]) -> str:
+    """Every ratio that both have: the earlier one, and the present one."""
+
+    def ratio(row: dict[str, str]) -> str:
+        median = f" ({float(row['median']):.3g})" if row["median"] else ""
+        return f"{float(row['ratio']):.3g}{median}"
+
+    def key(row: dict[str, str]) -> tuple[str, ...]:
+        return row["setting"], row["a"], row["b"]
+
+    old = {key(row): row for row in earlier if row["ratio"]}
+    both = [(old[key(row)], row) for row in rows if key(row) in old]
+    if not both:
+        return NOTHING
+    lines = [f"| {b['setting']} | {b['a']} / {b['b']} | {ratio(a)} | {ratio(b)} |" for a, b in both]
+    head = "| setting | A / B | before | now |\n| --- | --- | --- | --- |\n"
+    return head + "\n".join(lines) + "\n"
+
+
+def filled(page: str, rows: list[dict[str, str]], earlier: Sequence[dict[str, str]] = ()) -> str:
     """The page with every table made anew."""
 
     def made(match: re.Match[str]) -> str:
-        start, part, measure, end = match.groups()
-        chosen = [r for r in rows if r["part"] == part and r["measure"] == measure]
-        return f"{start}\n{table(chosen)}\n{end}"
+        start, kind, *wanted, end = match.groups()
+        chosen, before = (
+            [row for row in all_rows if [row["part"], row["measure"]] == wanted]
+            for all_rows in (rows, earlier)
+        )
+        return f"{start}\n{table(chosen) if kind == 'table' else beside(before, chosen)}\n{end}"
 
     return TABLE.sub(made, page)
 
@@ -87,7 +113,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     args = parser.parse_args()
     page = PAGE.read_text(encoding="utf-8")
-    new = filled(page, [row for file in args.results for row in read(file)])
+    new = filled(page, [row for file in args.results for row in read(file)], read(BEFORE))
     if args.check:
         return int(new != page)
     write_text(PAGE, new)

@@ -16,7 +16,7 @@ from tempreg.bench.peers import Peer, present
 from tempreg.bench.results import Results
 from tempreg.functional import lif
 
-WIDTHS = {"full": (4096, 65_536, 1 << 20, 1_000_003), "quick": (65_536, 65_537)}
+WIDTHS = {"full": (4096, 16_384, 65_536, 1 << 20, 1_000_003), "quick": (65_536, 65_537)}
 STEPS = {"full": (4, 8, 16, 32), "quick": (4, 8)}
 
 

@@ -53,6 +53,8 @@ def convolutions(results: Results, layers: tuple[tuple[int, int, int], ...], ima
             if share:
                 agree(f"{share} of {inputs}", passes("sparse"), passes("dense"), 1e-5)
             works: dict[str, Work] = {way: partial(passes, way) for way in CONVOLUTIONS}
+            if share == 1:  # where auto runs what dense does: how far the same work is from itself
+                works["dense, again"] = partial(passes, "dense")
             times = alternate(works, rounds=9, budget=6)
             where = f"{inputs} to {outputs} channels, {size} x {size}, {images} images, {share:.0%}"
             results.times(where, times, "dense")

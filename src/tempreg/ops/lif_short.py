@@ -22,7 +22,7 @@ from tempreg.ops.lif_autograd import LIFBackward
 from tempreg.ops.mapping import alone, direct
 from tempreg.ops.spec import LIFSpec
 
-MOST = 131_072
+MOST = 524_288
 """Elements up to which a layer is short."""
 
 

@@ -32,6 +32,17 @@ def test_a_table_has_the_rows_of_its_part_and_measure() -> None:
     assert "| cold | ours | 1.25 s |" in single
 
 
+def test_a_ratio_stands_beside_the_earlier_one() -> None:
+    earlier = Results("lif")
+    earlier.times("T 4", {"ours": [0.008, 0.008], "ReLU": [0.002, 0.002]}, "ReLU")
+    earlier.times("T 8", {"ours": [0.008, 0.008], "ReLU": [0.002, 0.002]}, "ReLU")
+    before = [{name: str(value) for name, value in vars(row).items()} for row in earlier.rows]
+    page = filled(PAGE.replace("table:", "before:"), rows(), before)
+    assert "| T 4 | ours / ReLU | 4 (4) | 2 (2.25) |" in page
+    assert "T 8" not in page
+    assert NOTHING in filled(PAGE.replace("table:", "before:"), rows(), [])
+
+
 def test_nothing_measured_is_said() -> None:
     assert NOTHING in filled(PAGE, [])
 

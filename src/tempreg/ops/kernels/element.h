@@ -42,3 +42,12 @@
 #define FABS fabs
 #endif
 #endif
+
+/* How many neurons a block has, at most `most`, so that each thread gets as many blocks as any
+ * other; of more than 512 a multiple of 64, as lif_steps.h wants it. */
+static inline int64_t even_block(int64_t N, int64_t most, int threads) {
+    int64_t at_once = most * threads, blocks = (N + at_once - 1) / at_once * threads;
+    int64_t block = N ? (N + blocks - 1) / blocks : most;
+    if (block > 512) block = (block + 63) / 64 * 64;
+    return block < most ? block : most;
+}

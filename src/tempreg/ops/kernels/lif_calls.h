@@ -12,7 +12,7 @@ void NAME(lif_forward)(const STORED *x, int64_t x_step, const REAL *v0, int64_t 
     const NAME(layer) layer = NAME(layer_of)(tau, vth, vr, 1, kind, 0, 0);
     if (N == 0) return; /* a step of 0 is more than OpenMP's loop can count */
     large_result(s, T * N * (int64_t)sizeof(STORED));
-    int64_t share = (N + threads - 1) / threads, block = share < MOST_BLOCK ? share : MOST_BLOCK;
+    const int64_t block = even_block(N, MOST_BLOCK, threads);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {
         int64_t m = N - n < block ? N - n : block;
@@ -25,23 +25,23 @@ void NAME(lif_forward)(const STORED *x, int64_t x_step, const REAL *v0, int64_t 
     }
 }
 
-/* scratch has room for threads * ROOMS * T * block elements. gv0 and gtau may be null, both
+/* scratch has room for threads * ROOMS * T * most elements. gv0 and gtau may be null, both
  * together, where nobody asks for these gradients. */
 void NAME(lif_backward)(const STORED *gs, const REAL *gv, int64_t gv_step, const STORED *x,
                         int64_t x_step, const REAL *v0, int64_t v0_step, REAL *scratch,
-                        int64_t block, STORED *gx, REAL *gv0, REAL *gtau, int64_t T, int64_t N,
+                        int64_t most, STORED *gx, REAL *gv0, REAL *gtau, int64_t T, int64_t N,
                         double tau64, double vth, double vr, double p, int kind, int surrogate,
                         int detach, int threads) {
     const NAME(layer) layer = NAME(layer_of)(tau64, vth, vr, p, kind, surrogate, detach);
     const REAL tau = layer.tau, decay = layer.decay;
     const int exact = layer.exact;
-    if (block > MOST_BLOCK) block = MOST_BLOCK; /* rows of a block lie on the stack */
+    const int64_t block = even_block(N, most < MOST_BLOCK ? most : MOST_BLOCK, threads);
     large_result(gx, T * N * (int64_t)sizeof(STORED));
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {
         int64_t m = N - n < block ? N - n : block;
         REAL *h = scratch + (int64_t)THREAD_NUMBER * ROOMS * T * block;
-        REAL first[MOST_BLOCK], g[MOST_BLOCK];
+        REAL first[MOST_BLOCK], g[MOST_BLOCK]; /* on the stack */
         int64_t done = 0; /* gtau needs h of the whole block */
         if (!gv0)
             done = NAME(backward_strips)(gs + n, gv + n * gv_step, gv_step, x + n, x_step,
@@ -93,9 +93,8 @@ void NAME(short_forward)(const STORED *x, STORED *s, REAL *room, int64_t T, int6
 void NAME(short_backward)(const STORED *gs, const STORED *x, STORED *gx, REAL *room, int64_t T,
                           int64_t N, const double *layer, int threads) {
     const REAL zero = 0;
-    int64_t block = (N + threads - 1) / threads;
-    if (T > STRIP_STEPS && block > 512) block = 512; /* whose potentials a level-1 cache holds */
-    NAME(lif_backward)(gs, &zero, 0, x, N, &zero, 0, room, block, gx, 0, 0, T, N, layer[0],
+    int64_t most = T > STRIP_STEPS ? 512 : MOST_BLOCK; /* whose potentials a level-1 cache holds */
+    NAME(lif_backward)(gs, &zero, 0, x, N, &zero, 0, room, most, gx, 0, 0, T, N, layer[0],
                        layer[1], layer[2], layer[3], (int)layer[4], (int)layer[5], (int)layer[6],
                        threads);
 }

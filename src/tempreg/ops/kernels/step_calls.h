@@ -10,7 +10,7 @@ void NAME(step_forward)(const REAL *x, REAL *s, REAL *v, REAL *c, int64_t T, int
                         int threads) {
     if (N == 0) return;
     large_result(s, T * N * (int64_t)sizeof(REAL));
-    int64_t share = (N + threads - 1) / threads, block = share < MOST_BLOCK ? share : MOST_BLOCK;
+    const int64_t block = even_block(N, MOST_BLOCK, threads);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {
         int64_t m = N - n < block ? N - n : block;
@@ -26,14 +26,15 @@ void NAME(step_forward)(const REAL *x, REAL *s, REAL *v, REAL *c, int64_t T, int
     }
 }
 
-/* room_h and room_c have room for threads * T * block elements each; v and c are the first states,
+/* room_h and room_c have room for threads * T * most elements each; v and c are the first states,
  * and are overwritten. */
 void NAME(step_backward)(const REAL *gs, REAL *gv, REAL *gc, const REAL *x, REAL *v, REAL *c,
-                         REAL *room_h, REAL *room_c, int64_t block, REAL *gx, int64_t T, int64_t N,
+                         REAL *room_h, REAL *room_c, int64_t most, REAL *gx, int64_t T, int64_t N,
                          double tau, double a, double j, double vth, double vr, double p,
                          int equation, int kind, int surrogate, int detach, int threads) {
     if (N == 0) return;
     large_result(gx, T * N * (int64_t)sizeof(REAL));
+    const int64_t block = even_block(N, most, threads);
 #pragma omp parallel for num_threads(threads) schedule(static) if (threads > 1)
     for (int64_t n = 0; n < N; n += block) {
         int64_t m = N - n < block ? N - n : block, at = (int64_t)THREAD_NUMBER * T * block;
