@@ -25,14 +25,14 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def start_and_stop(folder: Path, epochs: int, number: signal.Signals) -> Running:
-    """Start a run, wait until `epochs` are recorded, and signal it a moment later."""
+    """Start a run, wait until `epochs` are recorded, and signal it in the next one."""
     process = Running((*TRAIN, "--out", "run"), folder)
-    metrics, deadline = folder / "run" / "metrics.jsonl", time.monotonic() + 90
+    metrics, begun = folder / "run" / "metrics.jsonl", time.monotonic()
     while not metrics.exists() or len(metrics.read_text().splitlines()) < 2 * epochs:
         assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < deadline
+        assert time.monotonic() < begun + 90
         time.sleep(0.01)
-    time.sleep(0.3)
+    time.sleep(min(0.3, (time.monotonic() - begun) / epochs / 5))
     process.send_signal(number)
     return process
 
