@@ -14,9 +14,11 @@ class AugmentOptions:
     which is done where images are read."""
 
     shift: int = setting(
-        0, "move by up to this many pixels; blank ones enter (padded crop)", ">= 0"
+        0, "move by up to this many pixels; blank ones enter (padded crop)", ">= 0, at most 65536"
     )
-    roll: int = setting(0, "move by up to this many pixels; what leaves enters opposite", ">= 0")
+    roll: int = setting(
+        0, "move by up to this many pixels; what leaves enters opposite", ">= 0, at most 65536"
+    )
     crop: bool = setting(
         False, "images: a random part of 8 to 100% of the area, resized, as RandomResizedCrop"
     )
@@ -29,7 +31,7 @@ class AugmentOptions:
     jitter: float = setting(
         0.0, "event frames: probability that events move by a timestep", "[0, 1]"
     )
-    cutout: int = setting(0, "edge of a random square that is blanked", ">= 0")
+    cutout: int = setting(0, "edge of a random square that is blanked", ">= 0, at most 65536")
     cutout_fill: Literal["mean", "black"] = setting(
         "mean", "what cutout leaves: 0 after standardising, or black, as if before it"
     )

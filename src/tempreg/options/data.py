@@ -39,7 +39,9 @@ class SourceOptions:
     normalise: Literal["none", "max", "percentile"] = setting(
         "none", "divide each recording's frames by their largest count or a high percentile"
     )
-    size: int | None = setting(None, "resize to this height and width (null: as recorded)", ">= 1")
+    size: int | None = setting(
+        None, "resize to this height and width (null: as recorded)", ">= 1, at most 8192"
+    )
     resize: Literal["area", "bilinear"] = setting(
         "area", "event frames: area conserves events; bilinear, with antialiasing, doesn't"
     )
@@ -47,6 +49,7 @@ class SourceOptions:
         None,
         "images: bring the shorter side to this before data.size is cut from the middle (null: to "
         "data.size)",
+        ">= 1, at most 8192",
     )
     mean: tuple[float, ...] | None = setting(
         None, "images: subtracted from each channel of pixels in 0 ... 1 (null: the data set's)"

@@ -62,7 +62,9 @@ class StepOptions:
         2.0, "cuba: the synaptic current is divided by this at each step", ">= 1, at most 1e18"
     )
     order: int = setting(
-        4, "masked_psn, sliding_psn: timesteps that a spike sees, the last its own", ">= 1"
+        4,
+        "masked_psn, sliding_psn: timesteps that a spike sees, the last its own",
+        ">= 1, at most 10000",
     )
 
 
@@ -80,7 +82,7 @@ class NetworkOptions(SizeOptions, StepOptions, NeuronOptions):
     """A network by name, without its name and what follows from the data."""
 
     channels: tuple[int, ...] | None = setting(
-        None, "csnn and rsnn: channels of each layer", "one or more counts >= 1"
+        None, "csnn and rsnn: channels of each layer", "one or more counts >= 1, at most 65536"
     )
     readout: Literal["logits", "membrane", "last", "attention"] = setting(
         "logits",

@@ -18,7 +18,9 @@ class SizeOptions:
         ">= 8, at most 65536 or null",
     )
     depth: int | None = setting(None, "transformers: blocks", ">= 1, at most 1024 or null")
-    heads: int | None = setting(None, "transformers: heads of attention", ">= 1 or null")
+    heads: int | None = setting(
+        None, "transformers: heads of attention", ">= 1, at most 65536 or null"
+    )
     poolings: int | None = setting(
         None,
         "spikformer and spike_driven_transformer: how often H and W are halved before tokens are "

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.data.errors import DataError
-from tempreg.data.formats.hdf5_links import elsewhere
+from tempreg.data.formats.hdf5_links import DAMAGED, elsewhere
 from tempreg.data.frames.recordings import Recordings
 from tempreg.errors import to_install
 
@@ -168,9 +168,7 @@ class _Opened:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self.file.close()
-        if isinstance(error, (OSError, KeyError, RuntimeError)) and not isinstance(
-            error, DataError
-        ):
+        if isinstance(error, DAMAGED) and not isinstance(error, DataError):
             raise DataError(f"{self.path} is an HDF5 file, but a damaged one: {error}") from None
 
 
@@ -182,7 +180,7 @@ def _opened(path: Path) -> _Opened:
     try:
         file = h5py.File(path, "r")
         told = elsewhere(file)
-    except (OSError, RuntimeError) as error:
+    except DAMAGED as error:
         raise DataError(f"{path} is no HDF5 file, or a damaged one: {error}") from None
     if told is not None:
         file.close()

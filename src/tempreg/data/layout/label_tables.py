@@ -54,7 +54,8 @@ def labelled(
     fitting = []
     for table in tables if files else ():
         rows = _rows(table)
-        if (column := _files_column(rows[: _LOOKED_AT + 1], by_name)) is not None:
+        looked_at = [row for _, row in rows[: _LOOKED_AT + 1]]
+        if (column := _files_column(looked_at, by_name)) is not None:
             fitting.append((table, rows, column))
     if len(fitting) > 1:
         raise DataError(
@@ -64,12 +65,13 @@ def labelled(
     if not fitting:
         return None
     table, rows, column = fitting[0]
-    named = _file(rows[0], column, by_name) is not None
-    headed = not named and not rows[0][column].lower().endswith(tuple(suffixes))
-    heading, rows = (rows[0], rows[1:]) if headed else ([], rows)
+    first = rows[0][1]
+    named = _file(first, column, by_name) is not None
+    headed = not named and not _cell(first, column).lower().endswith(tuple(suffixes))
+    heading = first if headed else []
     found: dict[Path, str] = {}
     absent = 0
-    for number, row in enumerate(rows, 1 + headed):
+    for number, row in rows[headed:]:
         if (path := _file(row, column, by_name)) is None:
             absent += 1
             continue
@@ -77,8 +79,8 @@ def labelled(
         if found.setdefault(path, label) != label:
             raise DataError(f"{table}, line {number}: {path.name} is {found[path]!r} above it")
     names = set(found.values())
-    numbers = all(name.isdecimal() for name in names)
-    order = sorted(names, key=lambda name: (int(name) if numbers else 0, name))
+    numbers = all(name.isascii() and name.isdecimal() for name in names)
+    order = sorted(names, key=_as_number if numbers else None)
     remark = f"classes, by {table}: {len(found)} files of {place}"
     if absent:
         remark += f"; {absent} rows name no file there"
@@ -87,8 +89,9 @@ def labelled(
     return {n: (place, [file for file in files if found.get(file) == n]) for n in order}, remark
 
 
-def _rows(table: Path) -> list[list[str]]:
-    """The rows of a table that aren't empty; commas, semicolons or tabs between columns."""
+def _rows(table: Path) -> list[tuple[int, list[str]]]:
+    """The rows of a table that aren't empty, with the numbers of their lines; commas, semicolons
+    or tabs between columns."""
     try:
         if table.stat().st_size > _MOST_BYTES:
             raise DataError(
@@ -98,19 +101,29 @@ def _rows(table: Path) -> list[list[str]]:
             first = file.readline()
             file.seek(0)
             between = max("\t,;", key=first.count)
-            rows = [[cell.strip() for cell in row] for row in csv.reader(file, delimiter=between)]
+            reader = csv.reader(file, delimiter=between)
+            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table} can't be read as a table: {error}") from None
     except OSError as error:
         raise DataError(f"{table} can't be read: {error.strerror}") from None
-    return [row for row in rows if any(row)]
+    return [(line, row) for line, row in rows if any(row)]
+
+
+def _as_number(digits: str) -> tuple[int, str, str]:
+    """What sorts numbers of any length, of which int() refuses some."""
+    value = digits.lstrip("0")
+    return len(value), value, digits
+
+
+def _cell(row: list[str], column: int) -> str:
+    """What stands in a column; "" in one that the row doesn't have."""
+    return row[column] if column < len(row) else ""
 
 
 def _file(row: list[str], column: int, by_name: dict[str, Path]) -> Path | None:
     """The file that a row names, with or without folders and suffix."""
-    if column >= len(row):
-        return None
-    return by_name.get(row[column].replace("\\", "/").rpartition("/")[2])
+    return by_name.get(_cell(row, column).replace("\\", "/").rpartition("/")[2])
 
 
 def _files_column(rows: list[list[str]], by_name: dict[str, Path]) -> int | None:
@@ -125,11 +138,13 @@ def _label(row: list[str], heading: list[str], column: int, where: str) -> str:
     others = [c for c in range(max(len(row), len(heading))) if c != column]
     called = [c for c in others if c < len(heading) and _LABEL & set(words_of(heading[c]))]
     chosen = called if called else others
-    cells = [row[c] if c < len(row) else "" for c in chosen]
+    cells = [_cell(row, c) for c in chosen]
     if len(chosen) == 1:
         if not cells[0]:
             raise DataError(f"{where} has no label")
         return cells[0]
+    if heading and len(row) > len(heading):
+        raise DataError(f"{where} has {len(row)} columns, and the heading {len(heading)}")
     if heading and chosen and {*cells} <= {"0", "1", "0.0", "1.0"}:
         hot = [heading[c] for c, cell in zip(chosen, cells, strict=True) if cell.startswith("1")]
         if len(hot) == 1:

@@ -39,9 +39,11 @@ def effects_section(study: StudyData) -> Section | None:
     found = _judged(study)
     if not any(found.values()):
         return None
+    cells = {column: {cell[0].part.name: cell for cell in of} for column, of in found.items()}
+    parts = {name: len(cell[0].pairs) for of in cells.values() for name, cell in of.items()}
     rows = [
-        [first[0].part.name, str(len(first[0].pairs)), *(_cell(*cell) for cell in (first, *others))]
-        for first, *others in zip(*found.values(), strict=True)
+        [name, str(pairs), *(_cell(*of[name]) if name in of else DASH for of in cells.values())]
+        for name, pairs in parts.items()
     ]
     texts = [
         "A part's effect is the mean over all pairs of arms that differ in it alone, run by run. "

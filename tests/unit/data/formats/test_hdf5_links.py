@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,4 +90,38 @@ def test_a_link_to_what_never_ends_is_not_followed(tmp_path: Path) -> None:
         del held["events/x"]
         held["events/x"] = h5py.ExternalLink("pipe", "x")
     with pytest.raises(DataError, match="/events/x is a link into another file, pipe"):
+        read_h5(file)
+
+
+def test_an_index_that_leads_in_a_circle_is_not_walked(tmp_path: Path) -> None:
+    """Nodes of a group's B-tree whose next one is themselves (version 1, at byte 16 of each)."""
+    file = tmp_path / "a.h5"
+    recording(file)
+    content = bytearray(file.read_bytes())
+    places = [found.start() for found in re.finditer(b"TREE", content)]
+    assert places
+    for place in places:
+        content[place + 16 : place + 24] = place.to_bytes(8, "little")
+    file.write_bytes(content)
+    assert read_h5(file).t.tolist() == [1, 2, 3]
+
+
+@readers
+def test_names_that_are_no_text(
+    tmp_path: Path, make: Callable[[Path], None], read: Callable[[Path], object], name: str
+) -> None:
+    file = tmp_path / "a.h5"
+    make(file)
+    with h5py.File(file, "r+") as held:
+        held.id.links.create_soft(b"\xf4\xff", b"/")
+    with pytest.raises(DataError, match="a damaged one: 'utf-8' codec can't decode"):
+        read(file)
+
+
+def test_a_file_of_something_else_says_what_it_has(tmp_path: Path) -> None:
+    file = tmp_path / "a.h5"
+    with h5py.File(file, "w") as held:
+        held["deep/down/weights"] = np.arange(3)
+        held["deep/up"] = held["/"]
+    with pytest.raises(DataError, match=r"it holds deep/down/weights$"):
         read_h5(file)

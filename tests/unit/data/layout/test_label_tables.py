@@ -126,6 +126,9 @@ def test_rows_without_files_and_files_without_rows_are_said(tmp_path: Path) -> N
             "f,width,height\nshirt0.png,7,5\n",
             "has 3 columns and none that is called label or class",
         ),
+        ("f,cat,dog\nshirt0.png,0,0,1\n", "line 2 has 4 columns, and the heading 3"),
+        ("f,cat,dog\n\n\nshirt0.png,1,1\n", "line 4 has 2 classes"),
+        ("my,shirts\n5,7,shirt0.png\n", "line 2 has 3 columns, and the heading 2"),
         ("shirt0.png\nshirt1.png\n", "one of the file and one of its label are needed"),
         ("no,such\nfile,here\n", "has no class folders, but files such as shirt0"),
         (b"\xff\xfe\x00shirt0.png,cat", "can't be read as a table"),
@@ -145,3 +148,11 @@ def test_two_tables_that_both_fit(tmp_path: Path) -> None:
         (tmp_path / name).write_text(TABLES["id and label"])
     with pytest.raises(DataError, match=r"a\.csv and \S+b\.csv both name files"):
         read_layout(tmp_path, IMAGE_SUFFIXES)
+
+
+def test_labels_of_any_number_of_digits(tmp_path: Path) -> None:
+    paint(tmp_path)
+    labels = ["7", "10", "9" * 5000, "07"]
+    rows = "".join(f"{name},{label}\n" for name, label in zip(LABELS, labels, strict=False))
+    (tmp_path / "labels.csv").write_text(rows)
+    assert [*found(tmp_path)["train"]] == ["07", "7", "10", "9" * 5000]

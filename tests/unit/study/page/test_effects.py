@@ -15,7 +15,9 @@ from scipy import stats
 from tempreg.options import parse_objective
 from tempreg.report.svg import page_style
 from tempreg.study.page.confirmatory import confirmatory_sentence
+from tempreg.study.page.effects import effects_section
 from tempreg.study.page.report import write_study_report
+from tempreg.study.page.words import DASH
 from tempreg.study.results import StudyData, load_study
 from tempreg.study.statistics.effects import PARTS, effects
 from tests.study_folder import make_study
@@ -181,3 +183,23 @@ def test_what_an_objective_is_without_each_part() -> None:
     for part, (whole, rest) in zip(PARTS, without, strict=True):
         assert part.without(parse_objective(whole)) == parse_objective(rest), part.name
         assert part.without(parse_objective("tet")) is None, part.name
+
+
+def test_a_part_that_one_endpoint_lacks_has_the_other(tmp_path: Path) -> None:
+    """As where the runs of an arm were made before there was the mean over timesteps."""
+    make_study(tmp_path / "s", effects=SIZES)
+    results = tmp_path / "s" / "results.csv"
+    with results.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        if "trt" in row["arm"]:
+            row["mean_accuracy_over_steps"] = ""
+    with results.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    section = effects_section(load_study(tmp_path / "s"))
+    assert section is not None
+    cells = {row[0]: row[2:] for row in section.tables[0].rows}
+    assert cells["TRT's penalty"][1] == DASH != cells["TRT's penalty"][0]
+    assert DASH not in cells["L2 that ends with the same norm"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.data.errors import DataError
-from tempreg.data.formats.hdf5_links import elsewhere
+from tempreg.data.formats.hdf5_links import DAMAGED, data_sets, elsewhere
 from tempreg.data.formats.recordings.arrays import chosen, from_array, from_columns
 from tempreg.data.formats.recordings.recording import MOST_BYTES, Recording
 from tempreg.errors import to_install
@@ -41,7 +42,7 @@ def read_h5(path: Path) -> Recording:
             if told := elsewhere(file):
                 raise DataError(f"{path}: {told}")
             return _recording(path, file, h5py)
-        except (OSError, KeyError, RuntimeError) as error:
+        except DAMAGED as error:
             raise DataError(f"{path} is an HDF5 file, but a damaged one: {error}") from None
 
 
@@ -53,7 +54,7 @@ def _recording(path: Path, file: Any, h5py: Any) -> Recording:
     if not columns:
         raise DataError(
             f"{path} has no data set t, x, y, p or events where they are looked for (at its root, "
-            f"in events and in CD/events): it holds {_content(file, h5py)}"
+            f"in events and in CD/events): it holds {_content(file)}"
         )
     names = chosen(path, columns)
     whole = sum(_bytes(columns[name]) for name in names.values())
@@ -62,16 +63,9 @@ def _recording(path: Path, file: Any, h5py: Any) -> Recording:
     return from_columns(path, {k: _values(path, columns[name], h5py) for k, name in names.items()})
 
 
-def _content(file: Any, h5py: Any) -> str:
+def _content(file: Any) -> str:
     """The names of some data sets."""
-    found: list[str] = []
-
-    def visit(name: str, held: Any) -> bool | None:
-        if isinstance(held, h5py.Dataset):
-            found.append(name)
-        return True if len(found) > _NAMED else None
-
-    file.visititems(visit)
+    found = [*islice(data_sets(file), _NAMED + 1)]
     more = ", ..." if len(found) > _NAMED else ""
     return (", ".join(found[:_NAMED]) or "no data sets") + more
 
