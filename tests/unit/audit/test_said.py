@@ -41,6 +41,14 @@ def test_of_no_neurons_nothing_is_claimed() -> None:
         assert "no layer of neurons was recognised" in checks[name].sentence
 
 
+def test_silent_layers_are_woken_up() -> None:
+    """Neurons that never fire give one value, and so do those that always do."""
+    quiet = Net(lif=tempreg.LIF(v_threshold=1e6))
+    found = tempreg.audit(quiet, inputs())
+    assert found.settings["silent layers that were woken up"] == ["lif"]
+    assert audited(lif=lif()).settings["silent layers that were woken up"] == []
+
+
 def test_a_copy_may_be_written_into() -> None:
     assert audited(Apply(lambda x: x.clone().mul_(2)), lif=lif()).checks["state"].passed
 

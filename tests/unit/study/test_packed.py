@@ -92,6 +92,7 @@ def test_partitions_that_lack_a_fold_or_its_items_are_left_out(tmp_path: Path) -
     whole = over_recordings(study, "trt", "rate", step=None)
     later = replace(study, runs=[run for run in study.runs if int(run.replicate) >= FOLDS])
     wanted = over_recordings(later, "trt", "rate", step=None)
+    assert wanted is not None
     lacks = [run for run in study.runs if (run.arm, int(run.replicate)) != ("rate", 0)]
     found = over_recordings(replace(study, runs=lacks), "trt", "rate", step=None)
     assert found == wanted != whole
