@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any, final
 
+from tempreg.data.formats.hdf5_heaps import damaged_heaps
 from tempreg.data.formats.hdf5_links import elsewhere
 from tempreg.errors import PackageMissing, RequestError, one_line, out_of_memory, to_install
 
@@ -70,6 +71,8 @@ def _refuse_odd(path: Path) -> None:
     with h5py.File(path, "r") as file:
         if told := elsewhere(file):
             raise NIRError(f"{path}: {told}")
+        if damaged := damaged_heaps(file):
+            raise NIRError(f"{path} is damaged: {damaged}")
         groups: list[tuple[Any, str, int]] = [(file, "", 0)]
         while groups:
             group, place, depth = groups.pop()

@@ -115,3 +115,13 @@ def test_links_within_a_file_are_read(file: Path) -> None:
         held.move(WEIGHT, "moved")
         held[WEIGHT] = h5py.SoftLink("/moved")
     assert next(FromNIR(file).parameters()).shape == (2, 3)
+
+
+def test_a_heap_that_never_ends_is_refused(file: Path) -> None:
+    """Names of edges lie in it; HDF5 itself goes on for ever at an object without a size."""
+    content = bytearray(file.read_bytes())
+    place = content.find(b"GCOL") + 16
+    content[place : place + 16] = bytes(16)
+    file.write_bytes(content)
+    with pytest.raises(NIRError, match="damaged: the heap at byte"):
+        FromNIR(file)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.data.errors import DataError
+from tempreg.data.formats.hdf5_heaps import damaged_heaps
 from tempreg.data.formats.hdf5_links import DAMAGED, elsewhere
 from tempreg.data.frames.recordings import Recordings
 from tempreg.errors import to_install
@@ -179,10 +180,13 @@ def _opened(path: Path) -> _Opened:
         raise DataError(f"{path} needs h5py: {to_install('events')}") from None
     try:
         file = h5py.File(path, "r")
-        told = elsewhere(file)
+        told, damaged = elsewhere(file), damaged_heaps(file)
     except DAMAGED as error:
         raise DataError(f"{path} is no HDF5 file, or a damaged one: {error}") from None
     if told is not None:
         file.close()
         raise DataError(f"{path}: {told}")
+    if damaged is not None:
+        file.close()
+        raise DataError(f"{path} is an HDF5 file, but a damaged one: {damaged}")
     return _Opened(path, file)
