@@ -69,7 +69,7 @@ def parts(steps: int) -> dict[str, Part]:
 
     def trained(name: str, *more: str) -> Part:
         place = name.replace(" ", "-")
-        step = "tempreg.training.loop:Trainer._step"
+        step = "tempreg.training.step:GradientStep.__call__"
         return Part(["train", *train, place, *more], step, f"{place}/metrics.jsonl")
 
     return {
@@ -84,7 +84,7 @@ def parts(steps: int) -> dict[str, Part]:
         "compare": Part(
             ["compare", "nmnist-trt", *SMALL, "--epochs", "2", "--objectives", "rate", "--seeds",
              str(max(1, steps // 50)), "--jobs", "1", "--analyses", "none", "--out", "study"],
-            "tempreg.study.driver:_Process.ended", "study/**/*.log",
+            "tempreg.study.process:Process.ended", "study/**/*.log",
         ),
         "evaluate": Part(
             ["evaluate", "run", "--split", "train", "--batch-size", "1"],
@@ -92,7 +92,7 @@ def parts(steps: int) -> dict[str, Part]:
         ),
         "analyze gradients": Part(
             ["analyze", "run", "gradients", "--samples", str(steps), "--batch-size", "1"],
-            "tempreg.analysis.gradients:_Sums._chunk",
+            "tempreg.analysis.gradient_sums:GradientSums._chunk",
         ),
         "analyze fisher": Part(
             ["analyze", "run", "fisher", "--samples", str(steps), "--batch-size", "1"],
@@ -159,15 +159,22 @@ def prepare(folder: Path, steps: int) -> None:
     subprocess.run([sys.executable, "-m", "tempreg", *words], cwd=folder, check=True)
 
 
-def watched(part: Part) -> list[dict[str, Any]]:
-    """Run the command here, in the current folder; a row for each tenth step."""
-    from tempreg.cli.main import main
-
+def counted_in(part: Part) -> tuple[Any, str]:
+    """What has the function that is counted, and its name there; AttributeError without it."""
     module, _, path = part.counted.partition(":")
     owner: Any = importlib.import_module(module)
     *owners, name = path.split(".")
     for each in owners:
         owner = getattr(owner, each)
+    getattr(owner, name)
+    return owner, name
+
+
+def watched(part: Part) -> list[dict[str, Any]]:
+    """Run the command here, in the current folder; a row for each tenth step."""
+    from tempreg.cli.main import main
+
+    owner, name = counted_in(part)
     function: Callable[..., Any] = getattr(owner, name)
     rows: list[dict[str, Any]] = []
     calls = 0
