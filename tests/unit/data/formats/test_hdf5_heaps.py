@@ -10,6 +10,7 @@ import pytest
 
 from tempreg.data.errors import DataError
 from tempreg.data.formats.hdf5_heaps import damaged_heaps
+from tempreg.data.formats.recordings import read_recording
 from tempreg.data.formats.spoken import read_spoken
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install tempreg[events]")
@@ -45,6 +46,21 @@ def test_objects_of_no_possible_size(tmp_path: Path, size: int) -> None:
         file.write_bytes(damaged)
         with pytest.raises(DataError, match="has an object of no possible size"):
             read_spoken(file)
+
+
+def test_a_recording_whose_columns_lie_in_a_heap(tmp_path: Path) -> None:
+    file = tmp_path / "a.h5"
+    with h5py.File(file, "w") as held:
+        for name in "txyp":
+            held.create_dataset(f"events/{name}", (3,), h5py.vlen_dtype("u1"))[0] = [1]
+    with pytest.raises(DataError, match=r"a\.h5"):
+        read_recording(file)
+    content = bytearray(file.read_bytes())
+    place = objects(content)[0]
+    content[place : place + 16] = bytes(16)
+    file.write_bytes(content)
+    with pytest.raises(DataError, match="has an object of no possible size"):
+        read_recording(file)
 
 
 def test_many_heaps_of_any_content_are_whole(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tempreg.data.errors import DataError
+from tempreg.data.formats.hdf5_heaps import damaged_heaps
 from tempreg.data.formats.hdf5_links import DAMAGED, data_sets, elsewhere
 from tempreg.data.formats.recordings.arrays import chosen, from_array, from_columns
 from tempreg.data.formats.recordings.recording import MOST_BYTES, Recording
@@ -78,6 +79,8 @@ def _bytes(held: Any) -> int:
 def _values(path: Path, held: Any, h5py: Any) -> NDArray[Any]:
     if held.size is None or _bytes(held) > MOST_BYTES:
         raise DataError(f"{path}, {held.name}: declares {held.size} values, more than can be read")
+    if held.dtype.hasobject and (damaged := damaged_heaps(held.file)):
+        raise DataError(f"{path} is an HDF5 file, but a damaged one: {damaged}")
     try:
         return np.asarray(held[()])
     except OSError:
