@@ -191,7 +191,7 @@ def test_streams_step_those_that_see_the_past() -> None:
     ("options", "said"),
     [
         ({"kind": "psn", "order": 2}, "a constant of the neuron masked_psn and sliding_psn, and"),
-        ({"kind": "sliding_psn", "order": 0}, "order must be >= 1, got 0"),
+        ({"kind": "sliding_psn", "order": 0}, "order must be >= 1, at most 10000, got 0"),
         ({"kind": "psn", "tau": 1.5}, "neither leaks nor is reset, so it has no tau: leave it at"),
         ({"kind": "masked_psn", "v_reset": None}, "so it has no v_reset: leave it at 0.0"),
         ({"kind": "psn", "detach_reset": True}, "so it has no detach_reset: leave it at False"),

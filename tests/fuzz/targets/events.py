@@ -15,6 +15,7 @@ import scipy.io
 from tempreg.cli.events_in import Lines
 from tempreg.data.errors import DataError
 from tempreg.data.formats.recordings import READERS, read_recording
+from tempreg.data.formats.spoken import read_spoken, spoken_recordings
 from tempreg.data.sources.events import DVS128Gesture
 from tests.fuzz.targets.base import Target, inside, made_by
 from tests.unit.data.formats.recordings import test_event_files as layouts
@@ -59,6 +60,12 @@ def events() -> list[Target]:
         *(target(suffix) for suffix in made if suffix not in (".hdf5", ".aedat2")),
         gesture("trials (DVS128 Gesture)", "trials_to_train.txt"),
         gesture("labels (DVS128 Gesture)", "user01_led_labels.csv"),
+        Target(
+            "utterances .h5",
+            "a.h5",
+            lambda: [_spoken()],
+            _read_spoken,
+        ),
         Target("events in lines", "events", lambda: [_lines()], _read_lines),
         *([Target("graph .nir", "a.nir", lambda: [_graph()], _read_graph)] if _NIR else []),
     ]
@@ -125,6 +132,23 @@ def _h5(events: layouts.Events) -> bytes:
         for name, values in zip("txyp", events.T, strict=True):
             file[f"events/{name}"] = values
     return out.getvalue()
+
+
+def _spoken() -> bytes:
+    """Two utterances of the Spiking Heidelberg Digits' layout."""
+    out = io.BytesIO()
+    with h5py.File(out, "w") as file:
+        file["labels"] = np.array([1, 0])
+        for name, kind in (("times", "f4"), ("units", "u2")):
+            rows = file.create_dataset(f"spikes/{name}", (2,), h5py.vlen_dtype(kind))
+            rows[0], rows[1] = np.arange(20) / 40, [1, 699]
+    return out.getvalue()
+
+
+def _read_spoken(folder: Path) -> None:
+    read_spoken(folder / "a.h5")
+    for _ in spoken_recordings(folder / "a.h5", 70):
+        pass
 
 
 def _csv(events: layouts.Events) -> bytes:

@@ -113,9 +113,11 @@ def _check(path: Path, index: int, t: Any, x: Any) -> None:
 
 
 def _dataset(file: Any, name: str) -> Any:
-    """What stands there, None where it is nothing or a group."""
+    """What stands there, None where it is no data set."""
+    import h5py
+
     held = file.get(name)
-    return held if hasattr(held, "dtype") else None
+    return held if isinstance(held, h5py.Dataset) else None
 
 
 def _kind_of_rows(held: Any) -> str:

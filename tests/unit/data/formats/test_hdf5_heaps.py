@@ -74,3 +74,13 @@ def test_many_heaps_of_any_content_are_whole(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5") as file:
         assert damaged_heaps(file) is None
     assert len(objects((tmp_path / "a.h5").read_bytes())) > 300
+
+
+def test_a_named_type_is_no_data_set(tmp_path: Path) -> None:
+    file = tmp_path / "a.h5"
+    spoken(file)
+    with h5py.File(file, "r+") as held:
+        del held["labels"]
+        held["labels"] = np.dtype("i8")
+    with pytest.raises(DataError, match="has no whole numbers labels"):
+        read_spoken(file)
