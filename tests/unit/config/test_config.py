@@ -57,6 +57,8 @@ def test_a_file_may_leave_settings_out(tmp_path: Path) -> None:
         ({"epochs": True}, "epochs: expected a whole number, got True"),
         ({"epochs": 0}, "epochs must be >= 1, got 0"),
         ({"seed": -1}, "seed must be >= 0, got -1"),
+        ({"data": {"size": 10**20}}, f"data.size must be >= 1, at most 8192, got {10**20}"),
+        ({"augment": {"shift": 10**20}}, f"shift must be >= 0, at most 65536, got {10**20}"),
         ({"num_steps": 0}, "num_steps must be >= 1, got 0"),
         ({"objective": {"decay": -1}}, "objective.decay must be >= 0, got -1.0"),
         ({"objective": {"eta": 2}}, "objective.eta must be in [0, 1], got 2.0"),

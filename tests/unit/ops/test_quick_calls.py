@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import tempreg
-from tempreg.ops import cbuild
+from tempreg.ops import cbuild, lif_short
 from tempreg.ops.ckernel import room_for
 from tempreg.ops.dispatch import state_dtype
 
@@ -91,6 +91,32 @@ def test_a_small_layer_goes_the_short_way_to_the_same_bits(
         made.backward(upstream)
     assert short.grad is not None
     assert torch.equal(short.grad, general.grad)
+
+
+@needs_compiler
+@pytest.mark.parametrize("threads", [2, 3, 16])
+@pytest.mark.parametrize("shape", [(4, 3 * 8192 - 5), (15, 16_448), (16, 2 * 8192 + 1), (300, 131)])
+def test_however_many_threads_share_it_the_bits_are_the_same(
+    shape: tuple[int, int], threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In blocks that threads get as many of, the short way and the general one."""
+    x, upstream = torch.randn(2, *shape)
+
+    def both() -> list[Tensor]:
+        leaf = x.clone().requires_grad_()
+        made = tempreg.LIF(backend="compiled", tau=3.0)(leaf)
+        made.backward(upstream)
+        assert leaf.grad is not None
+        return [made.detach(), leaf.grad]
+
+    before, alone = torch.get_num_threads(), both()
+    torch.set_num_threads(threads)
+    try:
+        for most in (lif_short.MOST, 0):
+            monkeypatch.setattr(lif_short, "MOST", most)
+            assert all(torch.equal(a, b) for a, b in zip(both(), alone, strict=True))
+    finally:
+        torch.set_num_threads(before)
 
 
 @needs_compiler

@@ -1,6 +1,6 @@
 """Heaps of an HDF5 file: where text and rows of any length lie.
 
-HDF5 (2.0.0 and before) goes from one object of a heap to the next by their sizes, and where a
+HDF5 (seen with 2.0.0) goes from one object of a heap to the next by their sizes, and where a
 damaged one has none it stays there for ever, in a call that nothing ends. The layout is that of
 section III.E, Global Heap, of the HDF5 File Format Specification.
 """
@@ -26,7 +26,11 @@ def damaged_heaps(file: Any) -> str | None:
         content = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
     with content:
         bad = next((place for place in _heaps(content) if not _ends(content, place)), None)
-    return None if bad is None else f"the heap at byte {bad:,} has an object of no possible size"
+    return (
+        None
+        if bad is None
+        else (f"the heap at byte {bad:,} is cut short, or has an object of no possible size")
+    )
 
 
 def _heaps(content: mmap.mmap) -> Iterator[int]:
